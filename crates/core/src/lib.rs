@@ -1,0 +1,24 @@
+//! What a request to a language model is and how it may move.
+//!
+//! This crate is pure: no I/O, no async, no clock, no hidden randomness. Time
+//! arrives as a [`Timestamp`](time::Timestamp) and randomness as a seeded
+//! generator, so that everything here runs the same in a test as in production.
+//!
+//! Where to start reading:
+//!
+//! - [`lifecycle`]: the heart. Eight states, fourteen events, 26 rules; an
+//!   illegal move does not compile.
+//! - [`model`]: requests, messages, responses, stream events, usage.
+//! - [`validate`]: every limit on a request, in one place.
+//! - [`error`]: every way a request can fail, and the one table that decides
+//!   what happens next.
+//! - [`guard`]: what has to agree before a request may be sent or sent again.
+//! - [`record`]: what is remembered of a request when it is over.
+
+pub mod error;
+pub mod guard;
+pub mod lifecycle;
+pub mod model;
+pub mod record;
+pub mod time;
+pub mod validate;

@@ -1,0 +1,217 @@
+//! An answer in the making.
+
+use bytestring::ByteString;
+
+use super::{Block, FinishReason, Response, StreamEvent, Thinking, ToolCall, Usage};
+
+/// Folds stream events into the response a non-streaming call would give.
+///
+/// Total: every event of every order is accepted and nothing merges that does
+/// not belong together. A delta whose block is of another kind opens a new
+/// block rather than corrupting the old one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Partial {
+    id: Option<ByteString>,
+    model: Option<ByteString>,
+    /// Blocks with the index they were opened under, in order of opening.
+    blocks: Vec<(u32, Block)>,
+    usage: Usage,
+    finish: Option<(FinishReason, ByteString, Option<ByteString>)>,
+    ended: bool,
+}
+
+/// Proof that the provider's own terminal frame was seen, without which a
+/// stream cannot be completed.
+///
+/// Only [`Partial::terminal_frame`] makes one, and only after
+/// [`StreamEvent::End`].
+#[derive(Debug)]
+pub struct TerminalFrame(());
+
+impl Partial {
+    /// An answer of which nothing has arrived.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An answer that continues `text`, which the caller already has.
+    pub(crate) fn continuing(text: &str) -> Self {
+        let mut partial = Self::default();
+        if !text.is_empty() {
+            partial.blocks.push((0, Block::Text(text.to_owned())));
+        }
+        partial
+    }
+
+    /// Takes the next event in.
+    pub fn push(&mut self, event: StreamEvent) {
+        match event {
+            StreamEvent::Start { id, model } => {
+                self.id = id.or_else(|| self.id.take());
+                self.model = model.or_else(|| self.model.take());
+            }
+            StreamEvent::TextDelta { index, text } => match self.block(index) {
+                Some(Block::Text(whole)) => whole.push_str(&text),
+                _ => self.open(index, Block::Text(text.to_string())),
+            },
+            StreamEvent::RefusalDelta { index, text } => match self.block(index) {
+                Some(Block::Refusal(whole)) => whole.push_str(&text),
+                _ => self.open(index, Block::Refusal(text.to_string())),
+            },
+            StreamEvent::ThinkingDelta { index, text } => match self.block(index) {
+                Some(Block::Thinking(thinking)) => thinking.text.push_str(&text),
+                _ => self.open(index, Block::Thinking(Thinking { text: text.to_string(), signature: None })),
+            },
+            StreamEvent::Signature { index, signature } => match self.block(index) {
+                Some(Block::Thinking(thinking)) => thinking.signature = Some(signature.to_string()),
+                Some(Block::ToolCall(call)) => call.signature = Some(signature.to_string()),
+                _ => {
+                    let signature = Some(signature.to_string());
+                    self.open(index, Block::Thinking(Thinking { text: String::new(), signature }));
+                }
+            },
+            StreamEvent::ToolCallStart { index, id, name } => {
+                let (id, name) = (id.to_string(), name.to_string());
+                self.open(
+                    index,
+                    Block::ToolCall(ToolCall { id, name, arguments: String::new(), signature: None }),
+                );
+            }
+            StreamEvent::ToolCallDelta { index, arguments } => match self.block(index) {
+                Some(Block::ToolCall(call)) => call.arguments.push_str(&arguments),
+                _ => {
+                    let arguments = arguments.to_string();
+                    let call =
+                        ToolCall { id: String::new(), name: String::new(), arguments, signature: None };
+                    self.open(index, Block::ToolCall(call));
+                }
+            },
+            StreamEvent::Opaque { index, block } => self.open(index, Block::Opaque(block)),
+            StreamEvent::BlockEnd { .. } => {}
+            StreamEvent::Usage(usage) => self.usage = usage,
+            StreamEvent::Finish { reason, raw, stop_sequence } => {
+                self.finish = Some((reason, raw, stop_sequence));
+            }
+            StreamEvent::End => self.ended = true,
+        }
+    }
+
+    fn block(&mut self, index: u32) -> Option<&mut Block> {
+        self.blocks.iter_mut().rev().find(|(at, _)| *at == index).map(|(_, block)| block)
+    }
+
+    fn open(&mut self, index: u32, block: Block) {
+        self.blocks.push((index, block));
+    }
+
+    /// All text so far, joined.
+    pub fn text(&self) -> String {
+        self.content()
+            .filter_map(|block| match block {
+                Block::Text(text) => Some(text.as_str()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The blocks so far, in order of opening.
+    pub fn content(&self) -> impl Iterator<Item = &Block> {
+        self.blocks.iter().map(|(_, block)| block)
+    }
+
+    /// The latest usage the provider reported.
+    pub fn usage(&self) -> &Usage {
+        &self.usage
+    }
+
+    /// Whether nothing but plain text has arrived, so that another model could
+    /// go on from where this one stopped.
+    pub fn is_plain_text(&self) -> bool {
+        self.content().all(|block| matches!(block, Block::Text(_)))
+    }
+
+    /// The evidence that completes a stream, once [`StreamEvent::End`] was seen.
+    pub fn terminal_frame(&self) -> Option<TerminalFrame> {
+        self.ended.then_some(TerminalFrame(()))
+    }
+
+    /// The whole answer.
+    pub(crate) fn into_response(self, _proof: TerminalFrame) -> Response {
+        let (finish, raw, stop_sequence) = match self.finish {
+            Some((reason, raw, stop)) => (reason, Some(raw.to_string()), stop),
+            None => (FinishReason::Other, None, None),
+        };
+        Response {
+            id: self.id.map(|id| id.to_string()),
+            model: self.model.map(|model| model.to_string()),
+            content: self.blocks.into_iter().map(|(_, block)| finished(block)).collect(),
+            finish,
+            finish_raw: raw,
+            stop_sequence: stop_sequence.map(|sequence| sequence.to_string()),
+            usage: self.usage,
+        }
+    }
+}
+
+/// A tool call without arguments streams none; its value is the empty object.
+fn finished(mut block: Block) -> Block {
+    if let Block::ToolCall(call) = &mut block
+        && call.arguments.is_empty()
+    {
+        call.arguments.push_str("{}");
+    }
+    block
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fold(events: impl IntoIterator<Item = StreamEvent>) -> Partial {
+        let mut partial = Partial::new();
+        for event in events {
+            partial.push(event);
+        }
+        partial
+    }
+
+    fn text(index: u32, text: &'static str) -> StreamEvent {
+        StreamEvent::TextDelta { index, text: text.into() }
+    }
+
+    #[test]
+    fn without_the_terminal_frame_there_is_no_response() {
+        let finish =
+            StreamEvent::Finish { reason: FinishReason::Stop, raw: "stop".into(), stop_sequence: None };
+        let mut partial = fold([text(0, "Hel"), text(0, "lo"), finish]);
+        assert!(partial.terminal_frame().is_none());
+        partial.push(StreamEvent::End);
+        let proof = partial.terminal_frame().expect("End was pushed");
+        assert_eq!(partial.into_response(proof).text(), "Hello");
+    }
+
+    #[test]
+    fn interleaved_tool_calls_do_not_merge() {
+        let start =
+            |index, id: &'static str| StreamEvent::ToolCallStart { index, id: id.into(), name: "f".into() };
+        let delta = |index, json: &'static str| StreamEvent::ToolCallDelta { index, arguments: json.into() };
+        let partial =
+            fold([start(0, "a"), start(1, "b"), delta(0, "{\"x\":"), delta(1, "{}"), delta(0, "1}")]);
+        let arguments: Vec<_> = partial
+            .content()
+            .map(|block| match block {
+                Block::ToolCall(call) => (call.id.as_str(), call.arguments.as_str()),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(arguments, [("a", "{\"x\":1}"), ("b", "{}")]);
+    }
+
+    #[test]
+    fn a_delta_of_another_kind_opens_a_block_of_its_own() {
+        let thinking = StreamEvent::ThinkingDelta { index: 0, text: "hm".into() };
+        let partial = fold([text(0, "a"), thinking, text(0, "b")]);
+        assert_eq!(partial.content().count(), 3);
+        assert!(!partial.is_plain_text());
+    }
+}

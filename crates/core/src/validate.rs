@@ -1,0 +1,362 @@
+//! Every limit on a request, in one place.
+//!
+//! [`validate`] is the only maker of [`Valid`], and a lifecycle cannot leave
+//! `Validating` for `Requesting` without one. Ranges are those of the
+//! providers' API references; sizes are our own bounds on memory.
+
+use std::{ops::Deref, sync::Arc};
+
+use crate::{
+    error::{ErrorKind, Failure},
+    model::{Block, Dialect, MediaSource, Message, Request, Role},
+};
+
+/// Longest model name, in bytes.
+pub const MAX_MODEL_NAME: usize = 256;
+/// Most messages in a request (Anthropic Messages API reference).
+pub const MAX_MESSAGES: usize = 100_000;
+/// Most bytes of text and inline media in a request. Anthropic's own limit is 32 MB.
+pub const MAX_CONTENT_BYTES: usize = 32 << 20;
+/// Most tools in a request.
+pub const MAX_TOOLS: usize = 128;
+/// Longest tool name, in bytes.
+pub const MAX_TOOL_NAME: usize = 64;
+/// Most stop sequences anywhere; dialects allow fewer.
+pub const MAX_STOP_SEQUENCES: usize = 64;
+/// Range of the sampling temperature; Anthropic's ends at 1.
+pub const TEMPERATURE: (f64, f64) = (0.0, 2.0);
+/// Range of the presence and frequency penalties.
+pub const PENALTY: (f64, f64) = (-2.0, 2.0);
+
+/// A value that was checked. Only [`validate`] makes one. Cheap to clone.
+#[derive(Debug)]
+pub struct Valid<T>(Arc<T>);
+
+impl<T> Valid<T> {
+    /// The value, for keeping.
+    pub fn share(&self) -> Arc<T> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl<T> Clone for Valid<T> {
+    fn clone(&self) -> Self {
+        Self(self.share())
+    }
+}
+
+impl<T> Deref for Valid<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// What is wrong with a request.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem}")]
+pub struct ValidationError {
+    /// The field, as a path: `messages[2].content[0]`.
+    pub field: String,
+    /// What is wrong and what would be right.
+    pub problem: String,
+    /// Whether another dialect might take it.
+    pub scope: Scope,
+}
+
+/// How far a problem reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Wrong wherever it is sent.
+    Everywhere,
+    /// Wrong for the dialect at hand.
+    ThisDialect,
+}
+
+impl From<ValidationError> for Failure {
+    fn from(error: ValidationError) -> Self {
+        let kind = match error.scope {
+            Scope::Everywhere => ErrorKind::InvalidRequest,
+            Scope::ThisDialect => ErrorKind::Unsupported,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+/// Checks a request: first what holds everywhere, then what `dialect` allows.
+///
+/// # Errors
+/// The first problem found, naming its field.
+pub fn validate(request: Arc<Request>, dialect: Dialect) -> Result<Valid<Request>, ValidationError> {
+    check_model(&request)?;
+    check_messages(&request)?;
+    check_sampling(&request)?;
+    check_tools(&request)?;
+    check_for_dialect(&request, dialect)?;
+    Ok(Valid(request))
+}
+
+fn wrong(field: impl Into<String>, problem: impl Into<String>) -> ValidationError {
+    ValidationError { field: field.into(), problem: problem.into(), scope: Scope::Everywhere }
+}
+
+fn check_model(request: &Request) -> Result<(), ValidationError> {
+    let name = &request.model;
+    if name.is_empty() {
+        return Err(wrong("model", "is empty; name a model, for example claude-sonnet-5"));
+    }
+    if name.len() > MAX_MODEL_NAME {
+        return Err(wrong(
+            "model",
+            format!("is {} bytes long; at most {MAX_MODEL_NAME} are allowed", name.len()),
+        ));
+    }
+    if name.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Err(wrong("model", format!("{name:?} has white space or control characters")));
+    }
+    Ok(())
+}
+
+fn check_messages(request: &Request) -> Result<(), ValidationError> {
+    let messages = &request.messages;
+    let Some(first) = messages.first() else {
+        return Err(wrong("messages", "is empty; add at least one user message"));
+    };
+    if messages.len() > MAX_MESSAGES {
+        return Err(wrong(
+            "messages",
+            format!("has {} entries; at most {MAX_MESSAGES} are allowed", messages.len()),
+        ));
+    }
+    if first.role != Role::User {
+        return Err(wrong("messages[0].role", "is assistant; a conversation begins with a user message"));
+    }
+    let mut bytes = request.system.as_ref().map_or(0, String::len);
+    for (at, message) in messages.iter().enumerate() {
+        bytes = bytes.saturating_add(check_message(at, message)?);
+    }
+    if bytes > MAX_CONTENT_BYTES {
+        return Err(wrong(
+            "messages",
+            format!("hold {bytes} bytes; at most {MAX_CONTENT_BYTES} are allowed"),
+        ));
+    }
+    Ok(())
+}
+
+/// Checks one message and returns the bytes it holds.
+fn check_message(at: usize, message: &Message) -> Result<usize, ValidationError> {
+    if message.content.is_empty() {
+        return Err(wrong(format!("messages[{at}].content"), "is empty; add a block or remove the message"));
+    }
+    let mut bytes = 0usize;
+    for (nth, block) in message.content.iter().enumerate() {
+        check_block(message.role, block)
+            .map_err(|problem| wrong(format!("messages[{at}].content[{nth}]"), problem))?;
+        bytes = bytes.saturating_add(size(block));
+    }
+    let blank = |block: &Block| matches!(block, Block::Text(text) if text.trim().is_empty());
+    if message.content.iter().all(blank) {
+        return Err(wrong(format!("messages[{at}].content"), "has nothing but white space"));
+    }
+    Ok(bytes)
+}
+
+fn check_block(role: Role, block: &Block) -> Result<(), String> {
+    let misplaced = |belongs: &str| Err(format!("a {} belongs in {belongs} message", block.kind()));
+    match (role, block) {
+        (Role::User, Block::ToolCall(_) | Block::Thinking(_) | Block::Refusal(_)) => {
+            misplaced("an assistant")
+        }
+        (Role::Assistant, Block::ToolResult(_)) => misplaced("a user"),
+        (_, Block::Image(media) | Block::Document(media) | Block::Audio(media)) => match &media.source {
+            MediaSource::Inline(_) if media.media_type.is_none() => {
+                Err(format!("inline {} needs a media_type, for example image/png", block.kind()))
+            }
+            MediaSource::Inline(data) if data.is_empty() => Err(format!("the {} has no bytes", block.kind())),
+            MediaSource::Inline(_) | MediaSource::Url(_) => Ok(()),
+        },
+        (_, Block::ToolCall(call)) if call.id.is_empty() => Err("the tool call has no id".to_owned()),
+        (_, Block::ToolCall(call)) if call.name.is_empty() => Err("the tool call has no name".to_owned()),
+        (_, Block::ToolResult(result)) if result.call_id.is_empty() => {
+            Err("the tool result does not say which call it answers".to_owned())
+        }
+        (_, _) => Ok(()),
+    }
+}
+
+fn size(block: &Block) -> usize {
+    match block {
+        Block::Text(text) | Block::Refusal(text) => text.len(),
+        Block::Image(media) | Block::Document(media) | Block::Audio(media) => match &media.source {
+            MediaSource::Url(url) => url.len(),
+            MediaSource::Inline(data) => data.len(),
+        },
+        Block::ToolCall(call) => call.name.len().saturating_add(call.arguments.len()),
+        Block::ToolResult(result) => result.content.iter().map(size).fold(0, usize::saturating_add),
+        Block::Thinking(thinking) => thinking.text.len(),
+        Block::Opaque(opaque) => opaque.json.as_str().len(),
+    }
+}
+
+fn check_range(field: &str, value: Option<f64>, (low, high): (f64, f64)) -> Result<(), ValidationError> {
+    match value {
+        Some(value) if !(low..=high).contains(&value) => {
+            Err(wrong(field, format!("is {value}; it must be between {low} and {high}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_sampling(request: &Request) -> Result<(), ValidationError> {
+    let sampling = &request.sampling;
+    check_range("temperature", sampling.temperature, TEMPERATURE)?;
+    check_range("top_p", sampling.top_p, (0.0, 1.0))?;
+    check_range("presence_penalty", sampling.presence_penalty, PENALTY)?;
+    check_range("frequency_penalty", sampling.frequency_penalty, PENALTY)?;
+    if sampling.top_k == Some(0) {
+        return Err(wrong("top_k", "is 0; it must be at least 1"));
+    }
+    if request.max_output_tokens == Some(0) {
+        return Err(wrong("max_output_tokens", "is 0; it must be at least 1"));
+    }
+    if request.stop_sequences.len() > MAX_STOP_SEQUENCES {
+        return Err(wrong("stop_sequences", format!("has more than {MAX_STOP_SEQUENCES} entries")));
+    }
+    if let Some(at) = request.stop_sequences.iter().position(|sequence| sequence.trim().is_empty()) {
+        return Err(wrong(format!("stop_sequences[{at}]"), "is empty or white space"));
+    }
+    if request.timeout.is_some_and(|timeout| timeout.is_zero()) {
+        return Err(wrong("timeout", "is zero; leave it out for the default"));
+    }
+    Ok(())
+}
+
+fn check_tools(request: &Request) -> Result<(), ValidationError> {
+    if request.tools.len() > MAX_TOOLS {
+        return Err(wrong(
+            "tools",
+            format!("has {} entries; at most {MAX_TOOLS} are allowed", request.tools.len()),
+        ));
+    }
+    for (at, tool) in request.tools.iter().enumerate() {
+        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        if tool.name.is_empty() || tool.name.len() > MAX_TOOL_NAME || !tool.name.chars().all(legal) {
+            let rule = format!("must be 1 to {MAX_TOOL_NAME} letters, digits, '_' or '-'");
+            return Err(wrong(format!("tools[{at}].name"), rule));
+        }
+        if !tool.parameters.as_str().trim_start().starts_with('{') {
+            return Err(wrong(format!("tools[{at}].parameters"), "must be a JSON Schema object"));
+        }
+    }
+    Ok(())
+}
+
+/// What one dialect allows less of than the others.
+struct DialectLimits {
+    temperature: f64,
+    stop_sequences: usize,
+    top_k: bool,
+    seed: bool,
+    penalties: bool,
+}
+
+/// From the providers' API references: Anthropic Messages, Gemini
+/// `GenerationConfig`, OpenAI Chat Completions.
+const fn limits(dialect: Dialect) -> DialectLimits {
+    match dialect {
+        Dialect::Anthropic => DialectLimits {
+            temperature: 1.0,
+            stop_sequences: MAX_STOP_SEQUENCES,
+            top_k: true,
+            seed: false,
+            penalties: false,
+        },
+        Dialect::Gemini => {
+            DialectLimits { temperature: 2.0, stop_sequences: 5, top_k: true, seed: true, penalties: true }
+        }
+        Dialect::OpenAiChat => {
+            DialectLimits { temperature: 2.0, stop_sequences: 4, top_k: false, seed: true, penalties: true }
+        }
+    }
+}
+
+fn check_for_dialect(request: &Request, dialect: Dialect) -> Result<(), ValidationError> {
+    let limits = limits(dialect);
+    let sampling = &request.sampling;
+    let not_here = |field: &str, problem: String| {
+        Err(ValidationError { field: field.to_owned(), problem, scope: Scope::ThisDialect })
+    };
+    if sampling.temperature.is_some_and(|temperature| temperature > limits.temperature) {
+        return not_here("temperature", format!("is above {}, the most {dialect} takes", limits.temperature));
+    }
+    if request.stop_sequences.len() > limits.stop_sequences {
+        return not_here("stop_sequences", format!("has more than {dialect}'s {}", limits.stop_sequences));
+    }
+    let absent = [
+        ("top_k", sampling.top_k.is_some() && !limits.top_k),
+        ("seed", sampling.seed.is_some() && !limits.seed),
+        ("presence_penalty", sampling.presence_penalty.is_some() && !limits.penalties),
+        ("frequency_penalty", sampling.frequency_penalty.is_some() && !limits.penalties),
+    ];
+    match absent.into_iter().find(|(_, wanted)| *wanted) {
+        Some((field, _)) => not_here(field, format!("is not part of {dialect}; leave it out")),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Json, Tool};
+
+    fn hello() -> Request {
+        Request::new("m").user("hello")
+    }
+
+    #[test]
+    fn errors_name_the_field() {
+        let tool = |name: &str, parameters: &str| Tool {
+            name: name.to_owned(),
+            description: None,
+            parameters: Json::parse(parameters).expect("JSON"),
+        };
+        let cases = [
+            (Request::new("").user("x"), "model"),
+            (Request::new("two words").user("x"), "model"),
+            (Request::new("m".repeat(300)).user("x"), "model"),
+            (Request::new("m"), "messages"),
+            (Request::new("m").assistant("x"), "messages[0].role"),
+            (hello().message(Message { role: Role::User, content: vec![] }), "messages[1].content"),
+            (hello().assistant(" \n"), "messages[1].content"),
+            (
+                hello().message(Message { role: Role::User, content: vec![Block::Refusal("no".into())] }),
+                "messages[1].content[0]",
+            ),
+            (hello().temperature(9.0), "temperature"),
+            (hello().temperature(f64::NAN), "temperature"),
+            (hello().top_p(-0.1), "top_p"),
+            (hello().max_output_tokens(0), "max_output_tokens"),
+            (hello().stop(""), "stop_sequences[0]"),
+            (hello().timeout(std::time::Duration::ZERO), "timeout"),
+            (hello().tool(tool("a b", "{}")), "tools[0].name"),
+            (hello().tool(tool("ok", "[]")), "tools[0].parameters"),
+            (Request::new("m").user("x".repeat(MAX_CONTENT_BYTES + 1)), "messages"),
+        ];
+        for (request, field) in cases {
+            for dialect in Dialect::ALL {
+                let error = validate(Arc::new(request.clone()), dialect).expect_err(field);
+                assert_eq!(error.field, field);
+                assert_eq!(error.scope, Scope::Everywhere, "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_one_dialect_cannot_do_another_may() {
+        let error = validate(Arc::new(hello().temperature(1.5)), Dialect::Anthropic).expect_err("too hot");
+        assert_eq!((error.field.as_str(), error.scope), ("temperature", Scope::ThisDialect));
+        assert!(validate(Arc::new(hello().temperature(1.5)), Dialect::Gemini).is_ok());
+    }
+}

@@ -1,0 +1,130 @@
+//! From the bytes of a streamed answer to stream events.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use leverframe_core::{
+    error::{ErrorKind, Failure},
+    model::{Dialect, StreamEvent},
+};
+
+use super::{anthropic, gemini, openai_chat};
+use crate::sse::{self, SseError};
+
+/// Decodes a streamed answer: bytes in, [`StreamEvent`]s out.
+///
+/// Hand over chunks with [`push`](Self::push) and take events with
+/// [`next_event`](Self::next_event) until there is none; call
+/// [`finish`](Self::finish) when the body has ended, and take the rest. How the
+/// bytes are split makes no difference. After an error nothing more comes.
+#[derive(Debug)]
+pub struct StreamDecoder {
+    sse: sse::Decoder,
+    dialect: DialectDecoder,
+    ready: VecDeque<StreamEvent>,
+    failed: bool,
+}
+
+/// One dialect's reading of server-sent events.
+///
+/// An implementation pushes [`StreamEvent::End`] when its terminal rule is met
+/// and ignores whatever follows.
+pub(super) trait ReadStream {
+    /// Reads one item.
+    fn read(&mut self, item: sse::Item, ready: &mut VecDeque<StreamEvent>) -> Result<(), Failure>;
+
+    /// The body has ended: pushes [`StreamEvent::End`] where that completes the
+    /// answer, and fails as [`interrupted`] where it does not.
+    fn end(&mut self, ready: &mut VecDeque<StreamEvent>) -> Result<(), Failure>;
+}
+
+#[derive(Debug)]
+enum DialectDecoder {
+    Anthropic(anthropic::stream::Reader),
+    Gemini(gemini::stream::Reader),
+    OpenAiChat(openai_chat::stream::Reader),
+}
+
+impl StreamDecoder {
+    /// A decoder for one answer in `dialect`.
+    pub fn new(dialect: Dialect, limits: sse::Limits) -> Self {
+        let dialect = match dialect {
+            Dialect::Anthropic => DialectDecoder::Anthropic(anthropic::stream::Reader::default()),
+            Dialect::Gemini => DialectDecoder::Gemini(gemini::stream::Reader::default()),
+            Dialect::OpenAiChat => DialectDecoder::OpenAiChat(openai_chat::stream::Reader::default()),
+        };
+        Self { sse: sse::Decoder::new(limits), dialect, ready: VecDeque::new(), failed: false }
+    }
+
+    /// Hands over the next bytes of the body.
+    pub fn push(&mut self, chunk: Bytes) {
+        self.sse.push(chunk);
+    }
+
+    /// The next event, or `None` until more bytes are pushed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unreadable`] for what is not in the dialect or passes a
+    /// limit; the provider's own error when it reports one mid-stream.
+    pub fn next_event(&mut self) -> Result<Option<StreamEvent>, Failure> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Ok(Some(event));
+            }
+            if self.failed {
+                return Ok(None);
+            }
+            let read = match self.sse.next_item() {
+                Ok(None) => return Ok(None),
+                Ok(Some(item)) => self.dialect.reader().read(item, &mut self.ready),
+                Err(error) => Err(broken_framing(error)),
+            };
+            self.note(read)?;
+        }
+    }
+
+    /// The body has ended. Events that remain are taken with
+    /// [`next_event`](Self::next_event).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Interrupted`] when the provider has not said that the
+    /// answer is complete.
+    pub fn finish(&mut self) -> Result<(), Failure> {
+        if self.failed {
+            return Ok(());
+        }
+        let last = match self.sse.finish() {
+            Ok(Some(item)) => self.dialect.reader().read(item, &mut self.ready),
+            Ok(None) => Ok(()),
+            Err(error) => Err(broken_framing(error)),
+        };
+        self.note(last)?;
+        let end = self.dialect.reader().end(&mut self.ready);
+        self.note(end)
+    }
+
+    fn note(&mut self, outcome: Result<(), Failure>) -> Result<(), Failure> {
+        self.failed |= outcome.is_err();
+        outcome
+    }
+}
+
+impl DialectDecoder {
+    fn reader(&mut self) -> &mut dyn ReadStream {
+        match self {
+            Self::Anthropic(reader) => reader,
+            Self::Gemini(reader) => reader,
+            Self::OpenAiChat(reader) => reader,
+        }
+    }
+}
+
+/// The failure of a body that ended too early. `missing` is the frame that
+/// would have completed it.
+pub(super) fn interrupted(missing: &str) -> Failure {
+    Failure::new(ErrorKind::Interrupted, format!("the stream ended without {missing}"))
+}
+
+fn broken_framing(error: SseError) -> Failure {
+    Failure::new(ErrorKind::Unreadable, "the event stream cannot be read").with_source(error)
+}

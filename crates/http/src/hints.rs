@@ -1,0 +1,1 @@
+//! placeholder: every header and body field that says when to come back
