@@ -1,1 +1,163 @@
-//! placeholder
+//! What is remembered of a request when it is over.
+//!
+//! A lifecycle writes its [`Record`] as it goes and hands it over exactly
+//! once: when it is settled, or when it is dropped unfinished. What takes the
+//! record is a [`Recorder`]; what stands between is a [`Desk`].
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::{Code, ErrorKind, Failure},
+    lifecycle::Journal,
+    model::{FinishReason, ProviderName, RequestId, Usage},
+    time::{Clock, Timestamp},
+};
+
+/// Everything that is remembered of one request. Holds no content and no key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Identifies the request.
+    pub id: RequestId,
+    /// The model that was asked for.
+    pub model: String,
+    /// When it was started.
+    pub started_at: Timestamp,
+    /// When it was over.
+    pub ended_at: Timestamp,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What was consumed, as far as it is known.
+    pub usage: Usage,
+    /// Every attempt, in order, those that were never sent included.
+    pub attempts: Vec<Attempt>,
+    /// Every state it went through.
+    pub journal: Journal,
+}
+
+impl Record {
+    /// How long the request took.
+    pub fn duration(&self) -> Duration {
+        self.ended_at.since(self.started_at)
+    }
+}
+
+/// How a request ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum Outcome {
+    /// With a whole answer.
+    Completed {
+        /// Why the model stopped.
+        finish: FinishReason,
+    },
+    /// Without one.
+    Failed {
+        /// What kind of failure.
+        kind: ErrorKind,
+        /// Its stable code.
+        code: Code,
+        /// What happened, for a person.
+        message: String,
+    },
+}
+
+impl Outcome {
+    pub(crate) fn failed(failure: &Failure) -> Self {
+        Self::Failed { kind: failure.kind, code: failure.kind.code(), message: failure.message.clone() }
+    }
+}
+
+/// One attempt at one route.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The provider.
+    pub provider: ProviderName,
+    /// The model as the provider names it.
+    pub model: String,
+    /// Whether anything was sent. A route refused by its guards, or for which
+    /// the request was not valid, has an attempt that was not.
+    pub sent: bool,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When the first piece of a streamed answer arrived.
+    pub first_chunk_at: Option<Timestamp>,
+    /// When it was over.
+    pub ended_at: Timestamp,
+    /// The provider's id of the call.
+    pub provider_request_id: Option<String>,
+    /// What went wrong, if something did.
+    pub failure: Option<AttemptFailure>,
+}
+
+impl Attempt {
+    /// How long it took.
+    pub fn duration(&self) -> Duration {
+        self.ended_at.since(self.started_at)
+    }
+}
+
+/// What went wrong in one attempt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AttemptFailure {
+    /// What kind of failure.
+    pub kind: ErrorKind,
+    /// The HTTP status, if there was an answer.
+    pub status: Option<u16>,
+    /// What happened, for a person.
+    pub message: String,
+    /// How long the provider asked us to stay away.
+    pub retry_after: Option<Duration>,
+}
+
+impl From<&Failure> for AttemptFailure {
+    fn from(failure: &Failure) -> Self {
+        Self {
+            kind: failure.kind,
+            status: failure.status,
+            message: failure.message.clone(),
+            retry_after: failure.retry_after,
+        }
+    }
+}
+
+impl fmt::Display for AttemptFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind, self.message)
+    }
+}
+
+/// Takes records.
+///
+/// Called once per request, on the request's own path and also from `drop`:
+/// it must not block and must not panic.
+pub trait Recorder: Send + Sync + fmt::Debug {
+    /// Takes the record of a request that is over.
+    fn record(&self, record: &Arc<Record>);
+}
+
+/// Where lifecycles hand their records in: a clock, for those that are
+/// dropped, and the recorders.
+#[derive(Debug)]
+pub struct Desk {
+    clock: Arc<dyn Clock>,
+    recorders: Vec<Arc<dyn Recorder>>,
+}
+
+impl Desk {
+    /// A desk that passes every record on to all `recorders`.
+    pub fn new(clock: Arc<dyn Clock>, recorders: Vec<Arc<dyn Recorder>>) -> Self {
+        Self { clock, recorders }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn take(&self, record: &Arc<Record>) {
+        for recorder in &self.recorders {
+            recorder.record(record);
+        }
+    }
+}

@@ -1,11 +1,18 @@
 //! Points in time as values.
 //!
-//! Core never reads a clock. Whoever drives it passes `now`, taken from one
-//! clock that does not run backwards; a test passes whatever it likes.
+//! Core has no clock of its own. Whoever drives it passes `now`, taken from one
+//! [`Clock`] that does not run backwards; a test passes whatever it likes.
 
 use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
+
+/// What tells the time. Core asks only when a request is dropped; everywhere
+/// else `now` is a parameter.
+pub trait Clock: Send + Sync + fmt::Debug {
+    /// The time. Never earlier than what it told before.
+    fn now(&self) -> Timestamp;
+}
 
 /// A point in time: nanoseconds since the Unix epoch (range: until the year 2554).
 ///

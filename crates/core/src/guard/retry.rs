@@ -1,0 +1,181 @@
+//! Whether and when to try the same route again.
+
+use std::time::Duration;
+
+use super::{AttemptBudget, Backoff, Deadline, Draw};
+use crate::{
+    error::{ErrorKind, Exposure, Failure, SameRoute},
+    time::Timestamp,
+};
+
+/// How a route is retried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Most retries on one route before moving on to the next.
+    pub per_route: u32,
+    /// How the delays grow.
+    pub backoff: Backoff,
+    /// The longest wait worth taking while another route might answer at once.
+    pub patience: Duration,
+}
+
+impl Default for RetryPolicy {
+    /// Two retries, waits of at most ten seconds.
+    fn default() -> Self {
+        Self { per_route: 2, backoff: Backoff::default(), patience: Duration::from_secs(10) }
+    }
+}
+
+/// Permission to try the same route again. Only [`RetryPermit::grant`] makes
+/// one; dropped unused it gives its attempt back.
+#[derive(Debug)]
+#[must_use = "a dropped permit is given back"]
+pub struct RetryPermit {
+    draw: Draw,
+    cause: Failure,
+    not_before: Timestamp,
+}
+
+/// Why there is no retry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoRetry {
+    /// Trying again would not help, or would be seen by the caller.
+    #[error("\"{0}\" is not retried on the same route")]
+    Pointless(ErrorKind),
+    /// The route has had its retries.
+    #[error("the route has had its retries")]
+    RouteUsedUp,
+    /// The request has had its attempts.
+    #[error("the request has had its attempts")]
+    BudgetSpent,
+    /// The wait is longer than the patience.
+    #[error("a wait of {0:?} is longer than the patience")]
+    TooLong(Duration),
+    /// The wait would pass the deadline.
+    #[error("a wait of {0:?} would pass the deadline")]
+    PastDeadline(Duration),
+}
+
+impl RetryPermit {
+    /// Permits one more try after `failure`, the `retries` before it on this
+    /// route counted from 0.
+    ///
+    /// The wait is the longer of the backoff and the provider's hint.
+    ///
+    /// # Errors
+    /// [`NoRetry`]; nothing was consumed.
+    pub fn grant(
+        policy: &RetryPolicy,
+        failure: &Failure,
+        retries: u32,
+        budget: &AttemptBudget,
+        deadline: Deadline,
+        now: Timestamp,
+        rng: &mut fastrand::Rng,
+    ) -> Result<Self, NoRetry> {
+        let hint = failure.retry_after.unwrap_or_default();
+        let wait = match (failure.kind.decision(Exposure::Unseen).same_route, failure.retry_after) {
+            (SameRoute::Never, _) => return Err(NoRetry::Pointless(failure.kind)),
+            // A limit says when it is over; jitter on top would only waste the caller's time.
+            (SameRoute::WaitForHint, Some(hint)) => hint,
+            (SameRoute::WaitForHint | SameRoute::Backoff, _) => policy.backoff.delay(retries, rng).max(hint),
+        };
+        if retries >= policy.per_route {
+            return Err(NoRetry::RouteUsedUp);
+        }
+        if !deadline.allows_wait_until(now + wait) {
+            return Err(NoRetry::PastDeadline(wait));
+        }
+        if wait > policy.patience {
+            return Err(NoRetry::TooLong(wait));
+        }
+        let draw = budget.draw().ok_or(NoRetry::BudgetSpent)?;
+        Ok(Self { draw, cause: failure.clone(), not_before: now + wait })
+    }
+
+    /// The instant before which the try must not be made.
+    pub fn not_before(&self) -> Timestamp {
+        self.not_before
+    }
+
+    /// What went wrong before.
+    pub fn cause(&self) -> &Failure {
+        &self.cause
+    }
+
+    pub(crate) fn into_draw(self) -> Draw {
+        self.draw
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn grant(
+        failure: &Failure,
+        retries: u32,
+        budget: &AttemptBudget,
+        timeout: Duration,
+    ) -> Result<RetryPermit, NoRetry> {
+        let now = Timestamp::EPOCH;
+        let rng = &mut fastrand::Rng::with_seed(5);
+        RetryPermit::grant(
+            &RetryPolicy::default(),
+            failure,
+            retries,
+            budget,
+            Deadline::after(now, timeout),
+            now,
+            rng,
+        )
+    }
+
+    #[test]
+    fn reasons_not_to_retry() {
+        let limited = |hint| Failure::new(ErrorKind::RateLimited, "").with_retry_after(Some(SECOND * hint));
+        let server = Failure::new(ErrorKind::Server, "");
+        let rejected = Failure::new(ErrorKind::Authentication, "");
+        let cases = [
+            (&rejected, 0, 9, 60, NoRetry::Pointless(ErrorKind::Authentication)),
+            (&server, 2, 9, 60, NoRetry::RouteUsedUp),
+            (&server, 0, 0, 60, NoRetry::BudgetSpent),
+            (&limited(30), 0, 9, 60, NoRetry::TooLong(SECOND * 30)),
+            (&limited(5), 0, 9, 4, NoRetry::PastDeadline(SECOND * 5)),
+        ];
+        for (failure, retries, attempts, timeout, why) in cases {
+            let budget = AttemptBudget::new(attempts);
+            assert_eq!(grant(failure, retries, &budget, SECOND * timeout).map(drop), Err(why));
+            assert_eq!(budget.left(), attempts, "a refusal consumes nothing");
+        }
+    }
+
+    #[test]
+    fn a_permit_not_used_gives_its_attempt_back() {
+        let budget = AttemptBudget::new(1);
+        let permit = grant(&Failure::new(ErrorKind::Server, ""), 0, &budget, SECOND * 60);
+        assert_eq!(budget.left(), 0);
+        drop(permit);
+        assert_eq!(budget.left(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn a_hint_is_never_shortened(seed: u64, hint in 0u64..20_000, retries in 0u32..4, kind in 0usize..ErrorKind::ALL.len()) {
+            let failure = Failure::new(ErrorKind::ALL[kind], "").with_retry_after(Some(Duration::from_millis(hint)));
+            let now = Timestamp::EPOCH;
+            let permit = RetryPermit::grant(
+                &RetryPolicy::default(), &failure, retries, &AttemptBudget::new(1),
+                Deadline::after(now, SECOND * 15), now, &mut fastrand::Rng::with_seed(seed),
+            );
+            if let Ok(permit) = permit {
+                prop_assert!(permit.not_before() >= now + Duration::from_millis(hint));
+                prop_assert!(permit.not_before() < now + SECOND * 15);
+            }
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The record in the making, which every lifecycle carries along.
+
+use std::sync::Arc;
+
+use super::{EventKind, Journal, Lifecycle, Route, State, StateKind, Terminal, Visibility};
+use crate::{
+    error::{ErrorKind, Failure},
+    model::{Request, RequestId, Response, Usage},
+    record::{Attempt, Desk, Outcome, Record},
+    time::Timestamp,
+};
+
+/// Proof that a request's terminal record was handed over. Only
+/// [`Lifecycle::hand_over`] makes one, and only once per request.
+#[derive(Debug)]
+pub struct Receipt {
+    record: Arc<Record>,
+}
+
+impl Receipt {
+    /// The record that was handed over.
+    pub fn record(&self) -> &Arc<Record> {
+        &self.record
+    }
+}
+
+impl<S: Terminal, V: Visibility> Lifecycle<S, V> {
+    /// Hands the record in. `None` when that was done before.
+    pub fn hand_over(&mut self, at: Timestamp) -> Option<Receipt> {
+        let first_time = self.book.closed.is_none();
+        let record = self.book.close(at);
+        first_time.then_some(Receipt { record })
+    }
+}
+
+/// The record in the making. Dropped with something in it that was not handed
+/// in, it hands that in as cancelled.
+#[derive(Debug)]
+pub(super) struct Book {
+    desk: Arc<Desk>,
+    id: RequestId,
+    /// The model that was asked for.
+    model: String,
+    position: State,
+    journal: Journal,
+    attempts: Vec<Attempt>,
+    /// Whether the last attempt is still going on.
+    attempt_open: bool,
+    usage: Usage,
+    first_failure: Option<Failure>,
+    /// Set in terminal states.
+    outcome: Option<Outcome>,
+    /// Set once the record was handed in.
+    closed: Option<Arc<Record>>,
+}
+
+impl Book {
+    pub(super) fn new(id: RequestId, desk: Arc<Desk>) -> Self {
+        Self {
+            desk,
+            id,
+            model: String::new(),
+            position: State::IDLE,
+            journal: Journal::new(),
+            attempts: Vec::new(),
+            attempt_open: false,
+            usage: Usage::default(),
+            first_failure: None,
+            outcome: None,
+            closed: None,
+        }
+    }
+
+    pub(super) fn id(&self) -> RequestId {
+        self.id
+    }
+
+    pub(super) fn journal(&self) -> &Journal {
+        self.closed.as_ref().map_or(&self.journal, |record| &record.journal)
+    }
+
+    pub(super) fn first_failure(&self) -> Option<&Failure> {
+        self.first_failure.as_ref()
+    }
+
+    pub(super) fn note(&mut self, event: EventKind, to: State, at: Timestamp) {
+        self.position = to;
+        self.journal.append(event, to, at);
+    }
+
+    pub(super) fn initiated(&mut self, request: &Request) {
+        self.model.clone_from(&request.model);
+    }
+
+    /// An attempt is out.
+    pub(super) fn sent(&mut self, route: &Route, at: Timestamp) {
+        self.attempts.push(attempt(route, true, at));
+        self.attempt_open = true;
+    }
+
+    /// The provider has named the call.
+    pub(super) fn named(&mut self, provider_request_id: Option<String>) {
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.provider_request_id = provider_request_id.or_else(|| attempt.provider_request_id.take());
+        }
+    }
+
+    /// The first piece of an answer has come.
+    pub(super) fn first_chunk(&mut self, at: Timestamp) {
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.first_chunk_at = Some(at);
+        }
+    }
+
+    pub(super) fn used(&mut self, usage: Usage) {
+        self.usage = usage;
+    }
+
+    /// The attempt that is out, or one that never got out, has failed.
+    pub(super) fn attempt_failed(&mut self, route: &Route, failure: &Failure, at: Timestamp) {
+        if !self.attempt_open {
+            self.attempts.push(attempt(route, false, at));
+        }
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.ended_at = at;
+            attempt.failure = Some(failure.into());
+            if attempt.provider_request_id.is_none() {
+                attempt.provider_request_id = failure.provider_request_id.clone();
+            }
+        }
+        self.attempt_open = false;
+        self.first_failure.get_or_insert_with(|| failure.clone());
+    }
+
+    /// The request has failed, for now: a fallback may follow.
+    pub(super) fn failed(&mut self, failure: &Failure) {
+        let first = self.first_failure.get_or_insert_with(|| failure.clone());
+        let headline = match failure.kind {
+            ErrorKind::DeadlineExceeded | ErrorKind::Cancelled => failure,
+            _ => &*first,
+        };
+        self.outcome = Some(Outcome::failed(headline));
+    }
+
+    /// A fallback follows.
+    pub(super) fn reopened(&mut self) {
+        self.outcome = None;
+    }
+
+    pub(super) fn completed(&mut self, response: &Response, at: Timestamp) {
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.ended_at = at;
+        }
+        self.attempt_open = false;
+        self.usage = response.usage;
+        self.outcome = Some(Outcome::Completed { finish: response.finish.clone() });
+    }
+
+    /// Hands the record in, once, and returns it.
+    pub(super) fn close(&mut self, at: Timestamp) -> Arc<Record> {
+        if let Some(record) = &self.closed {
+            return Arc::clone(record);
+        }
+        self.journal.append(EventKind::Complete, self.position, at);
+        let started_at = self.journal.entries().first().map_or(at, |entry| entry.at);
+        let record = Arc::new(Record {
+            id: self.id,
+            model: std::mem::take(&mut self.model),
+            started_at,
+            ended_at: at.max(started_at),
+            outcome: self.outcome.take().unwrap_or_else(|| Outcome::failed(&cancelled())),
+            usage: self.usage,
+            attempts: std::mem::take(&mut self.attempts),
+            journal: std::mem::take(&mut self.journal),
+        });
+        self.desk.take(&record);
+        self.closed = Some(Arc::clone(&record));
+        record
+    }
+
+    /// Ready for another request, at the same desk.
+    pub(super) fn reopen_for(&mut self, id: RequestId) {
+        let fresh = Self::new(id, Arc::clone(&self.desk));
+        drop(std::mem::replace(self, fresh)); // hands in what was not
+    }
+}
+
+impl Drop for Book {
+    fn drop(&mut self) {
+        if self.closed.is_some() || self.position.kind == StateKind::Idle {
+            return;
+        }
+        let at = self.desk.now();
+        if !self.position.is_terminal() {
+            let failure = cancelled();
+            if self.attempt_open
+                && let Some(attempt) = self.attempts.last_mut()
+            {
+                attempt.ended_at = at;
+                attempt.failure = Some((&failure).into());
+            }
+            self.outcome = Some(Outcome::failed(&failure));
+            let failed = State { kind: StateKind::Failed, sent: false, seen: self.position.seen };
+            self.note(EventKind::RequestFailed, failed, at);
+        }
+        self.close(at);
+    }
+}
+
+fn cancelled() -> Failure {
+    Failure::new(ErrorKind::Cancelled, "the caller went away")
+}
+
+fn attempt(route: &Route, sent: bool, at: Timestamp) -> Attempt {
+    Attempt {
+        provider: route.provider.clone(),
+        model: route.model.clone(),
+        sent,
+        started_at: at,
+        first_chunk_at: None,
+        ended_at: at,
+        provider_request_id: None,
+        failure: None,
+    }
+}

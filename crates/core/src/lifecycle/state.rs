@@ -1,0 +1,353 @@
+//! The eight states, each owning exactly what is true in it.
+
+use std::{fmt, sync::Arc};
+
+use super::{EventKind, Journal, NextRoute, Route, Seen, State, StateKind, Unseen, Visibility, book::Book};
+use crate::{
+    error::{ErrorKind, Failure},
+    guard::{Admission, Draw, RetryPermit},
+    model::{Partial, Request, RequestId, Response, TerminalFrame},
+    record::{Desk, Record},
+    time::Timestamp,
+    validate::Valid,
+};
+
+/// A request in state `S`, of whose answer the caller has seen nothing
+/// ([`Unseen`]) or something ([`Seen`]).
+///
+/// Moves by [`On::on`](super::On::on), which consumes it. Dropped unfinished,
+/// it hands its record in as cancelled and gives its permissions back.
+#[must_use = "dropping a lifecycle cancels its request"]
+#[derive(Debug)]
+pub struct Lifecycle<S, V: Visibility = Unseen> {
+    pub(super) book: Box<Book>,
+    pub(super) state: S,
+    pub(super) visibility: V,
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// A type that is one of the eight states. Sealed.
+pub trait StateType: sealed::Sealed + fmt::Debug {
+    /// Which of the eight.
+    const KIND: StateKind;
+    /// Whether it is the half of `Requesting` that was sent.
+    const SENT: bool = false;
+}
+
+/// `Requesting` and `Streaming`: a provider may be at work.
+pub trait InFlight: StateType {}
+/// `RateLimited` and `Retrying`: nothing is out, something may go out again.
+pub trait Waiting: StateType {}
+/// `Completed` and `Failed`: a terminal record is due.
+pub trait Terminal: StateType {}
+
+macro_rules! states {
+    ($($type:ty = $kind:ident $(, $marker:ident)?;)*) => {$(
+        impl sealed::Sealed for $type {}
+        impl StateType for $type {
+            const KIND: StateKind = StateKind::$kind;
+        }
+        $(impl $marker for $type {})?
+    )*};
+}
+
+states! {
+    Idle = Idle;
+    Validating = Validating;
+    Streaming = Streaming, InFlight;
+    RateLimited = RateLimited, Waiting;
+    Retrying = Retrying, Waiting;
+    Completed = Completed, Terminal;
+    Failed = Failed, Terminal;
+}
+
+impl<P: Phase> sealed::Sealed for Requesting<P> {}
+impl<P: Phase> InFlight for Requesting<P> {}
+impl<P: Phase> StateType for Requesting<P> {
+    const KIND: StateKind = StateKind::Requesting;
+    const SENT: bool = P::SENT;
+}
+
+/// Nothing is asked for.
+#[derive(Debug)]
+pub struct Idle(pub(super) ());
+
+/// A route was chosen; the request is being checked for it.
+#[derive(Debug)]
+pub struct Validating {
+    pub(super) request: Arc<Request>,
+    pub(super) route: NextRoute,
+}
+
+/// The request is valid: about to be sent ([`Ready`]) or out ([`Sent`]).
+#[derive(Debug)]
+pub struct Requesting<P> {
+    pub(super) request: Valid<Request>,
+    pub(super) route: Arc<Route>,
+    pub(super) phase: P,
+}
+
+/// The two halves of [`Requesting`]. Sealed.
+pub trait Phase: sealed::Sealed + fmt::Debug {
+    /// Whether it was sent.
+    const SENT: bool;
+    #[doc(hidden)]
+    fn give_up(self, failure: &Failure, at: Timestamp);
+}
+
+/// Not sent yet. Owns the attempt it may make.
+#[derive(Debug)]
+pub struct Ready {
+    pub(super) draw: Draw,
+}
+
+/// Sent and unanswered. Owns the permission it was sent under.
+#[derive(Debug)]
+pub struct Sent {
+    pub(super) admission: Admission,
+}
+
+impl sealed::Sealed for Ready {}
+impl Phase for Ready {
+    const SENT: bool = false;
+
+    fn give_up(self, _failure: &Failure, _at: Timestamp) {
+        drop(self.draw); // never sent: the attempt goes back
+    }
+}
+
+impl sealed::Sealed for Sent {}
+impl Phase for Sent {
+    const SENT: bool = true;
+
+    fn give_up(self, failure: &Failure, at: Timestamp) {
+        self.admission.settle(Err(failure), at);
+    }
+}
+
+/// The answer is arriving. Owns what has arrived.
+#[derive(Debug)]
+pub struct Streaming {
+    pub(super) request: Valid<Request>,
+    pub(super) route: Arc<Route>,
+    pub(super) admission: Admission,
+    pub(super) partial: Partial,
+}
+
+/// A limit was hit. Owns the instant from which it may go on.
+#[derive(Debug)]
+pub struct RateLimited {
+    pub(super) request: Valid<Request>,
+    pub(super) route: Arc<Route>,
+    pub(super) until: Timestamp,
+}
+
+/// It may be sent again on the same route. Owns the permission to.
+#[derive(Debug)]
+pub struct Retrying {
+    pub(super) request: Valid<Request>,
+    pub(super) route: Arc<Route>,
+    pub(super) permit: RetryPermit,
+}
+
+/// The answer is whole.
+#[derive(Debug)]
+pub struct Completed {
+    pub(super) response: Response,
+}
+
+/// It failed.
+#[derive(Debug)]
+pub struct Failed {
+    pub(super) request: Arc<Request>,
+    pub(super) failure: Failure,
+    pub(super) partial: Option<Partial>,
+}
+
+impl Failed {
+    /// What went wrong last.
+    pub fn failure(&self) -> &Failure {
+        &self.failure
+    }
+
+    /// What had arrived of an answer that broke off.
+    pub fn partial(&self) -> Option<&Partial> {
+        self.partial.as_ref()
+    }
+}
+
+impl Lifecycle<Idle> {
+    /// A machine at rest, which will hand its record in at `desk`.
+    pub fn new(id: RequestId, desk: Arc<Desk>) -> Self {
+        Self { book: Box::new(Book::new(id, desk)), state: Idle(()), visibility: Unseen }
+    }
+}
+
+impl<S, V: Visibility> Lifecycle<S, V> {
+    /// The request's id.
+    pub fn id(&self) -> RequestId {
+        self.book.id()
+    }
+
+    /// Every state it went through so far.
+    pub fn journal(&self) -> &Journal {
+        self.book.journal()
+    }
+
+    /// What is true in this state.
+    pub fn state(&self) -> &S {
+        &self.state
+    }
+
+    pub(super) fn visibility(&self) -> &V {
+        &self.visibility
+    }
+}
+
+impl<S: StateType, V: Visibility> Lifecycle<S, V> {
+    /// This state as a value.
+    pub fn position(&self) -> State {
+        State { kind: S::KIND, sent: S::SENT, seen: V::SEEN }
+    }
+
+    /// Moves on to `next`, noting it in the journal.
+    pub(super) fn advance<N: StateType>(
+        self,
+        event: EventKind,
+        at: Timestamp,
+        next: impl FnOnce(S) -> N,
+    ) -> Lifecycle<N, V> {
+        let Self { mut book, state, visibility } = self;
+        let state = next(state);
+        book.note(event, State { kind: N::KIND, sent: N::SENT, seen: V::SEEN }, at);
+        Lifecycle { book, state, visibility }
+    }
+}
+
+impl<V: Visibility> Lifecycle<Validating, V> {
+    /// The request to be checked.
+    pub fn request(&self) -> Arc<Request> {
+        Arc::clone(&self.state.request)
+    }
+
+    /// The route it is checked for.
+    pub fn route(&self) -> &Arc<Route> {
+        self.state.route.route()
+    }
+}
+
+impl<P: Phase, V: Visibility> Lifecycle<Requesting<P>, V> {
+    /// The request as it goes out: with the text the caller already has as the
+    /// beginning of the answer, if there is any.
+    pub fn request(&self) -> Arc<Request> {
+        outgoing(&self.state.request, &self.visibility)
+    }
+
+    /// The route it takes.
+    pub fn route(&self) -> &Arc<Route> {
+        &self.state.route
+    }
+}
+
+impl<V: Visibility> Lifecycle<Requesting<Sent>, V> {
+    /// The provider has named the call.
+    pub fn named(&mut self, provider_request_id: Option<String>) {
+        self.book.named(provider_request_id);
+    }
+}
+
+impl<V: Visibility> Lifecycle<Streaming, V> {
+    /// What has arrived.
+    pub fn partial(&self) -> &Partial {
+        &self.state.partial
+    }
+
+    /// The route it comes from.
+    pub fn route(&self) -> &Arc<Route> {
+        &self.state.route
+    }
+
+    /// The evidence that completes the stream, once the provider has given it.
+    pub fn terminal_frame(&self) -> Option<TerminalFrame> {
+        self.state.partial.terminal_frame()
+    }
+}
+
+impl Lifecycle<Streaming, Unseen> {
+    /// The first content is handed to the caller: from here on nothing can be
+    /// sent again without a [`ResumePlan`](super::ResumePlan).
+    pub fn commit(self) -> Lifecycle<Streaming, Seen> {
+        let Self { book, state, visibility: Unseen } = self;
+        Lifecycle { book, state, visibility: Seen { continues: String::new() } }
+    }
+}
+
+impl<V: Visibility> Lifecycle<RateLimited, V> {
+    /// The instant from which it may go on.
+    pub fn until(&self) -> Timestamp {
+        self.state.until
+    }
+}
+
+impl<V: Visibility> Lifecycle<Retrying, V> {
+    /// The request as it goes out again.
+    pub fn request(&self) -> Arc<Request> {
+        outgoing(&self.state.request, &self.visibility)
+    }
+
+    /// The route it takes.
+    pub fn route(&self) -> &Arc<Route> {
+        &self.state.route
+    }
+
+    /// The instant before which it must not be sent.
+    pub fn not_before(&self) -> Timestamp {
+        self.state.permit.not_before()
+    }
+}
+
+impl<V: Visibility> Lifecycle<Failed, V> {
+    /// The failure to tell the caller of: the first one, so that a fallback
+    /// that fails in its turn does not hide why it was needed. What ends a
+    /// request by itself, its deadline or its caller, comes before that.
+    pub fn headline(&self) -> &Failure {
+        match self.state.failure.kind {
+            ErrorKind::DeadlineExceeded | ErrorKind::Cancelled => &self.state.failure,
+            _ => self.book.first_failure().unwrap_or(&self.state.failure),
+        }
+    }
+
+    /// Hands the record in, if that was not done, and takes the machine apart:
+    /// the failure to tell the caller of, what had arrived, the record.
+    pub fn finish(mut self, at: Timestamp) -> (Failure, Option<Partial>, Arc<Record>) {
+        let headline = self.headline().clone();
+        let record = self.book.close(at);
+        (headline, self.state.partial, record)
+    }
+}
+
+impl<V: Visibility> Lifecycle<Completed, V> {
+    /// The whole answer.
+    pub fn response(&self) -> &Response {
+        &self.state.response
+    }
+
+    /// Hands the record in, if that was not done, and takes the machine apart:
+    /// the answer and the record.
+    pub fn finish(mut self, at: Timestamp) -> (Response, Arc<Record>) {
+        let record = self.book.close(at);
+        (self.state.response, record)
+    }
+}
+
+/// A valid request stays valid with what a model wrote appended.
+fn outgoing<V: Visibility>(request: &Valid<Request>, visibility: &V) -> Arc<Request> {
+    // Anthropic refuses a prefilled answer that ends in white space.
+    match visibility.shown().trim_end() {
+        "" => request.share(),
+        text => Arc::new(request.continuing(text)),
+    }
+}
