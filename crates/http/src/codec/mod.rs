@@ -17,6 +17,7 @@ mod endpoint;
 mod gemini;
 mod openai_chat;
 mod stream;
+mod text;
 
 use bytes::Bytes;
 use http::HeaderMap;

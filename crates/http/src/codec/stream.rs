@@ -93,12 +93,17 @@ impl StreamDecoder {
         if self.failed {
             return Ok(());
         }
-        let last = match self.sse.finish() {
-            Ok(Some(item)) => self.dialect.reader().read(item, &mut self.ready),
-            Ok(None) => Ok(()),
-            Err(error) => Err(broken_framing(error)),
-        };
-        self.note(last)?;
+        self.sse.end();
+        loop {
+            let read = match self.sse.next_item() {
+                Ok(None) => break,
+                Ok(Some(item)) => self.dialect.reader().read(item, &mut self.ready),
+                // A body cut inside a character was cut, not written wrongly.
+                Err(SseError::InvalidUtf8) => Err(interrupted("the rest of its last event")),
+                Err(error) => Err(broken_framing(error)),
+            };
+            self.note(read)?;
+        }
         let end = self.dialect.reader().end(&mut self.ready);
         self.note(end)
     }

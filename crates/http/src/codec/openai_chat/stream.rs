@@ -1,1 +1,391 @@
-//! placeholder
+//! Reading a streamed chat completion.
+//!
+//! Chunks add to the fields of one message: one text, one reasoning, one
+//! refusal, and tool calls that arrive in fragments. Fragments are told apart
+//! by `index`, which starts at 0 by definition and at 1 on some servers; which
+//! is missing where the whole call comes at once (Mistral); and which is the
+//! same for several calls on others, where the id differs.
+
+use std::collections::VecDeque;
+
+use bytestring::ByteString;
+use leverframe_core::{
+    error::{ErrorKind, Failure},
+    model::{Dialect, FinishReason, Json, Opaque, StreamEvent},
+};
+use serde_json::value::RawValue;
+
+use super::{
+    error,
+    wire::{self, Completion, Content, Field, Function, Message, Part},
+};
+use crate::{
+    codec::{
+        stream::{ReadStream, interrupted},
+        text::Text,
+    },
+    redact,
+    sse::{Event, Item},
+};
+
+/// What ends a stream by definition.
+const DONE: &str = "[DONE]";
+
+/// Most bytes kept of what does not belong in the stream, in case it turns
+/// out to be an error.
+const MAX_FOREIGN: usize = 16 << 10;
+
+/// The dialect's half of a stream decoder.
+#[derive(Debug, Default)]
+pub(in crate::codec) struct Reader {
+    started: bool,
+    id: Option<ByteString>,
+    model: Option<ByteString>,
+    /// The next block's index.
+    next: u32,
+    text: Option<u32>,
+    thinking: Option<u32>,
+    refusal: Option<u32>,
+    calls: Vec<Call>,
+    /// Lists that are not modelled, their elements joined by commas. They are
+    /// handed over at the end, because they come in pieces.
+    kept: Vec<(Field, String)>,
+    /// What came beside the chunks.
+    foreign: String,
+    /// A finish reason was seen.
+    finished: bool,
+    ended: bool,
+}
+
+/// A tool call in the making.
+#[derive(Debug)]
+struct Call {
+    /// The provider's index for its fragments.
+    index: Option<i64>,
+    id: Option<ByteString>,
+    /// Our block, once the call has a name.
+    block: Option<u32>,
+    /// Arguments that came before the name.
+    waiting: String,
+}
+
+impl ReadStream for Reader {
+    fn read(&mut self, item: Item, ready: &mut VecDeque<StreamEvent>) -> Result<(), Failure> {
+        if self.ended {
+            return Ok(());
+        }
+        match item {
+            Item::Event(event) => self.event(event, ready),
+            Item::Foreign(line) => self.foreign(&line),
+        }
+    }
+
+    fn end(&mut self, ready: &mut VecDeque<StreamEvent>) -> Result<(), Failure> {
+        if self.ended {
+            Ok(())
+        } else if self.finished {
+            self.complete(ready)
+        } else if self.started || self.foreign.is_empty() {
+            Err(interrupted("a finish reason or [DONE]"))
+        } else {
+            let shown = redact::excerpt(&self.foreign);
+            let message = format!("expected the chunks of a chat completion, got {shown}");
+            Err(Failure::new(ErrorKind::Unreadable, message))
+        }
+    }
+}
+
+impl Reader {
+    fn event(&mut self, event: Event, ready: &mut VecDeque<StreamEvent>) -> Result<(), Failure> {
+        let data = event.data;
+        let text = data.trim();
+        if text == DONE {
+            return self.complete(ready);
+        }
+        if text.is_empty() || (event.truncated && DONE.starts_with(text)) {
+            return Ok(());
+        }
+        if event.event.as_deref() == Some("error") {
+            let unnamed = || Failure::new(ErrorKind::Server, redact::excerpt(text));
+            return Err(error::read_inside(text).unwrap_or_else(unnamed));
+        }
+        let chunk: Completion<'_> = match serde_json::from_str(text) {
+            Ok(chunk) => chunk,
+            // Cut short with the body: whether that matters is for `end` to say.
+            Err(source) if event.truncated && source.is_eof() => return Ok(()),
+            Err(source) => {
+                let unreadable = || error::unreadable("a chunk of a chat completion", text, source);
+                return Err(error::read_inside(text).unwrap_or_else(unreadable));
+            }
+        };
+        if (chunk.error.is_some() || chunk.choices.is_none())
+            && let Some(failure) = error::read_inside(text)
+        {
+            return Err(failure);
+        }
+        self.chunk(chunk, &data, ready)
+    }
+
+    /// A line that is no server-sent event: an error that a server wrote
+    /// without `data:` (GPUStack), possibly over several lines, or noise.
+    fn foreign(&mut self, line: &str) -> Result<(), Failure> {
+        let line = line.trim();
+        let line = line.strip_prefix("error:").unwrap_or(line);
+        self.keep_foreign(line);
+        let failure = match line.ends_with(['}', ']']) {
+            true => error::read_inside(line).or_else(|| error::read_inside(&self.foreign)),
+            false => None,
+        };
+        failure.map_or(Ok(()), Err)
+    }
+
+    fn keep_foreign(&mut self, text: &str) {
+        if self.foreign.len().saturating_add(text.len()) < MAX_FOREIGN {
+            self.foreign.push_str(text);
+            self.foreign.push('\n');
+        }
+    }
+
+    fn chunk(
+        &mut self,
+        chunk: Completion<'_>,
+        data: &ByteString,
+        ready: &mut VecDeque<StreamEvent>,
+    ) -> Result<(), Failure> {
+        let usage = chunk.usage();
+        let choice = match chunk.choices {
+            Some(choices) => choices.0,
+            None if usage.is_some() => None,
+            // An event of a kind nobody knows.
+            None => {
+                self.keep_foreign(data);
+                return Ok(());
+            }
+        };
+        if let Some(failure) =
+            choice.as_ref().and_then(|choice| choice.error).and_then(|error| error::read_inside(error.get()))
+        {
+            return Err(failure);
+        }
+        self.start(chunk.id, chunk.model, data, ready);
+        if let Some(choice) = choice {
+            // A server that answers a stream with one whole message.
+            let whole = choice.message.filter(|_| self.next == 0);
+            if let Some(message) = choice.delta.or(whole) {
+                self.message(message, data, ready)?;
+            }
+            if let Some(raw) = choice.finish_reason.filter(|raw| !raw.is_empty()) {
+                self.finished = true;
+                let reason = wire::finish(raw.as_str(), !self.calls.is_empty(), self.refusal.is_some());
+                ready.push_back(StreamEvent::Finish { reason, raw: raw.keep(data), stop_sequence: None });
+            }
+        }
+        ready.extend(usage.map(StreamEvent::Usage));
+        Ok(())
+    }
+
+    /// Every chunk repeats id and model; Azure's first has neither.
+    fn start(
+        &mut self,
+        id: Option<Text<'_>>,
+        model: Option<Text<'_>>,
+        data: &ByteString,
+        ready: &mut VecDeque<StreamEvent>,
+    ) {
+        let id = id.filter(|id| self.id.is_none() && !id.is_empty()).map(|id| id.keep(data));
+        let model = model.filter(|model| self.model.is_none() && !model.is_empty()).map(|model| model.keep(data));
+        if self.started && id.is_none() && model.is_none() {
+            return;
+        }
+        self.started = true;
+        self.id = self.id.take().or_else(|| id.clone());
+        self.model = self.model.take().or_else(|| model.clone());
+        ready.push_back(StreamEvent::Start { id, model });
+    }
+
+    fn message(
+        &mut self,
+        mut message: Message<'_>,
+        data: &ByteString,
+        ready: &mut VecDeque<StreamEvent>,
+    ) -> Result<(), Failure> {
+        if let Some(text) = message.take_reasoning() {
+            self.thinking(text.keep(data), ready);
+        }
+        match message.content.take() {
+            Some(Content::Text(text)) => self.text(text.keep(data), ready),
+            Some(Content::Parts(parts)) => parts.into_iter().for_each(|part| self.part(part, data, ready)),
+            None => {}
+        }
+        if let Some(text) = message.refusal.take() {
+            self.refusal(text.keep(data), ready);
+        }
+        for fragment in message.tool_calls.take().unwrap_or_default() {
+            self.fragment(fragment, data, ready)?;
+        }
+        if let Some(function) = message.function_call.take() {
+            self.call(None, None, function, data, ready);
+        }
+        for (field, raw) in message.unmodelled() {
+            self.keep(field, raw.get(), ready);
+        }
+        Ok(())
+    }
+
+    fn text(&mut self, text: ByteString, ready: &mut VecDeque<StreamEvent>) {
+        if !text.is_empty() {
+            let index = opened(&mut self.text, &mut self.next);
+            ready.push_back(StreamEvent::TextDelta { index, text });
+        }
+    }
+
+    fn thinking(&mut self, text: ByteString, ready: &mut VecDeque<StreamEvent>) {
+        if !text.is_empty() {
+            let index = opened(&mut self.thinking, &mut self.next);
+            ready.push_back(StreamEvent::ThinkingDelta { index, text });
+        }
+    }
+
+    fn refusal(&mut self, text: ByteString, ready: &mut VecDeque<StreamEvent>) {
+        if !text.is_empty() {
+            let index = opened(&mut self.refusal, &mut self.next);
+            ready.push_back(StreamEvent::RefusalDelta { index, text });
+        }
+    }
+
+    fn opaque(&mut self, json: Json, ready: &mut VecDeque<StreamEvent>) {
+        let index = opened(&mut None, &mut self.next);
+        ready.push_back(StreamEvent::Opaque { index, block: Opaque { dialect: Dialect::OpenAiChat, json } });
+    }
+
+    fn part(&mut self, raw: &RawValue, data: &ByteString, ready: &mut VecDeque<StreamEvent>) {
+        match Part::read(raw) {
+            Part::Text(text) => self.text(text.keep(data), ready),
+            Part::Refusal(text) => self.refusal(text.keep(data), ready),
+            Part::Thinking(text) => self.thinking(text.into(), ready),
+            Part::Other(raw) => self.opaque(Json::from(raw.to_owned()), ready),
+        }
+    }
+
+    fn keep(&mut self, field: Field, raw: &str, ready: &mut VecDeque<StreamEvent>) {
+        if field == Field::Audio {
+            if let Some(json) = wire::as_object(field.name(), raw) {
+                self.opaque(json, ready);
+            }
+            return;
+        }
+        let elements = raw.strip_prefix('[').and_then(|raw| raw.strip_suffix(']')).unwrap_or(raw);
+        match self.kept.iter_mut().find(|(kept, _)| *kept == field) {
+            Some((_, list)) => {
+                list.push(',');
+                list.push_str(elements);
+            }
+            None => self.kept.push((field, elements.to_owned())),
+        }
+    }
+
+    fn fragment(
+        &mut self,
+        raw: &RawValue,
+        data: &ByteString,
+        ready: &mut VecDeque<StreamEvent>,
+    ) -> Result<(), Failure> {
+        let call: wire::ToolCall<'_> = serde_json::from_str(raw.get())
+            .map_err(|source| error::unreadable("a piece of a tool call", raw.get(), source))?;
+        if call.is_foreign() {
+            if let Some(json) = wire::as_object("tool_calls", &format!("[{}]", raw.get())) {
+                self.opaque(json, ready);
+            }
+            return Ok(());
+        }
+        self.call(call.index, call.id, call.function.unwrap_or_default(), data, ready);
+        Ok(())
+    }
+
+    fn call(
+        &mut self,
+        index: Option<i64>,
+        id: Option<Text<'_>>,
+        function: Function<'_>,
+        data: &ByteString,
+        ready: &mut VecDeque<StreamEvent>,
+    ) {
+        let arguments = function.arguments();
+        let name = function.name.filter(|name| !name.is_empty());
+        let id = id.filter(|id| !id.is_empty());
+        if name.is_none() && id.is_none() && arguments.is_empty() {
+            return;
+        }
+        let known = self.known_call(index, id.as_ref().map(Text::as_str), name.is_some());
+        let nth = known.unwrap_or(self.calls.len());
+        if known.is_none() {
+            let id = id.map(|id| id.keep(data));
+            self.calls.push(Call { index, id, block: None, waiting: String::new() });
+        }
+        let Some(call) = self.calls.get_mut(nth) else { return };
+        let (block, arguments) = match (call.block, name) {
+            (Some(block), _) => (block, arguments.keep(data)),
+            (None, None) => {
+                call.waiting.push_str(arguments.as_str());
+                return;
+            }
+            (None, Some(name)) => {
+                let block = opened(&mut call.block, &mut self.next);
+                let answer = self.id.as_deref().unwrap_or_default();
+                let id = call.id.clone().unwrap_or_else(|| wire::made_up_id(answer, nth).into());
+                ready.push_back(StreamEvent::ToolCallStart { index: block, id, name: name.keep(data) });
+                match call.waiting.is_empty() {
+                    true => (block, arguments.keep(data)),
+                    false => (block, (std::mem::take(&mut call.waiting) + arguments.as_str()).into()),
+                }
+            }
+        };
+        if !arguments.is_empty() {
+            ready.push_back(StreamEvent::ToolCallDelta { index: block, arguments });
+        }
+    }
+
+    /// Which call a fragment belongs to; `None` when it begins one.
+    fn known_call(&self, index: Option<i64>, id: Option<&str>, named: bool) -> Option<usize> {
+        let same_id = |call: &Call| id.is_some() && call.id.as_deref() == id;
+        let at = match index {
+            Some(_) => self.calls.iter().rposition(|call| call.index == index),
+            None => self
+                .calls
+                .iter()
+                .rposition(same_id)
+                .or_else(|| self.calls.len().checked_sub(1).filter(|_| !named)),
+        }?;
+        let call = self.calls.get(at)?;
+        let another = named && id.is_some() && call.id.is_some() && !same_id(call);
+        // Two calls under one index come one after the other, or alternate.
+        if another { self.calls.iter().rposition(same_id) } else { Some(at) }
+    }
+
+    fn complete(&mut self, ready: &mut VecDeque<StreamEvent>) -> Result<(), Failure> {
+        if self.calls.iter().any(|call| call.block.is_none()) {
+            return Err(Failure::new(ErrorKind::Unreadable, "a tool call has no name"));
+        }
+        for (field, elements) in std::mem::take(&mut self.kept) {
+            if let Some(json) = wire::as_object(field.name(), &format!("[{elements}]")) {
+                self.opaque(json, ready);
+            }
+        }
+        if !self.finished && !self.calls.is_empty() {
+            let (reason, raw) = (FinishReason::ToolCalls, ByteString::default());
+            ready.push_back(StreamEvent::Finish { reason, raw, stop_sequence: None });
+        }
+        self.ended = true;
+        ready.push_back(StreamEvent::End);
+        Ok(())
+    }
+}
+
+/// The index of a block, which is opened if it is not open.
+fn opened(block: &mut Option<u32>, next: &mut u32) -> u32 {
+    *block.get_or_insert_with(|| {
+        let index = *next;
+        *next = next.saturating_add(1);
+        index
+    })
+}

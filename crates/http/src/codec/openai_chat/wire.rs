@@ -1,1 +1,541 @@
-//! placeholder
+//! The JSON of an answer, as OpenAI and compatible servers define it.
+//!
+//! Everything is optional: servers leave out what OpenAI requires, and send
+//! `null` or `""` for what they do not have.
+
+use std::{borrow::Cow, fmt};
+
+use leverframe_core::model::{FinishReason, Json, Tokens, Usage};
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, SeqAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+use crate::codec::text::Text;
+
+/// A chat completion or one chunk of it: they differ only in whether a choice
+/// has a `message` or a `delta`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Completion<'a> {
+    #[serde(borrow)]
+    pub(super) id: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) model: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) choices: Option<FirstChoice<'a>>,
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
+    #[serde(borrow)]
+    x_groq: Option<XGroq<'a>>,
+    #[serde(borrow)]
+    pub(super) error: Option<&'a RawValue>,
+}
+
+/// Groq's own addition, which has the usage on streams.
+#[derive(Debug, Deserialize)]
+struct XGroq<'a> {
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
+}
+
+impl Completion<'_> {
+    /// What was consumed, if this says so. Usage in a shape nobody knows is
+    /// unknown usage, not a failure: the answer beside it is paid for.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        let raw = self.usage.or_else(|| self.x_groq.as_ref()?.usage)?;
+        serde_json::from_str::<UsageBody>(raw.get()).ok().map(Usage::from)
+    }
+}
+
+/// The choice with index 0, out of an array that may be empty (usage chunks,
+/// Azure's `prompt_filter_results`). Others were not asked for.
+#[derive(Debug)]
+pub(super) struct FirstChoice<'a>(pub(super) Option<Choice<'a>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for FirstChoice<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Choices;
+
+        impl<'de> Visitor<'de> for Choices {
+            type Value = FirstChoice<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array of choices")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                while let Some(choice) = seq.next_element::<Choice<'de>>()? {
+                    if choice.index.unwrap_or(0) == 0 {
+                        while seq.next_element::<IgnoredAny>()?.is_some() {}
+                        return Ok(FirstChoice(Some(choice)));
+                    }
+                }
+                Ok(FirstChoice(None))
+            }
+        }
+
+        deserializer.deserialize_seq(Choices)
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Choice<'a> {
+    index: Option<i64>,
+    #[serde(borrow)]
+    pub(super) delta: Option<Message<'a>>,
+    #[serde(borrow)]
+    pub(super) message: Option<Message<'a>>,
+    #[serde(borrow)]
+    pub(super) finish_reason: Option<Text<'a>>,
+    /// OpenRouter reports an upstream's failure here.
+    #[serde(borrow)]
+    pub(super) error: Option<&'a RawValue>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Message<'a> {
+    #[serde(borrow)]
+    pub(super) content: Option<Content<'a>>,
+    #[serde(borrow)]
+    pub(super) refusal: Option<Text<'a>>,
+    #[serde(borrow)]
+    reasoning_content: Option<Text<'a>>,
+    #[serde(borrow)]
+    reasoning: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) tool_calls: Option<Vec<&'a RawValue>>,
+    #[serde(borrow)]
+    pub(super) function_call: Option<Function<'a>>,
+    #[serde(borrow)]
+    reasoning_details: Option<&'a RawValue>,
+    #[serde(borrow)]
+    annotations: Option<&'a RawValue>,
+    #[serde(borrow)]
+    images: Option<&'a RawValue>,
+    #[serde(borrow)]
+    audio: Option<&'a RawValue>,
+}
+
+impl<'a> Message<'a> {
+    /// The reasoning, under whichever name it goes. Servers that send both
+    /// send the same text twice.
+    pub(super) fn take_reasoning(&mut self) -> Option<Text<'a>> {
+        let filled = |text: &Text<'_>| !text.is_empty();
+        let named = self.reasoning_content.take().filter(filled).or(self.reasoning.take().filter(filled));
+        named.or_else(|| self.reasoning_details.and_then(details_text).map(Text::from))
+    }
+
+    /// The fields that are not modelled and have something in them.
+    pub(super) fn unmodelled(&self) -> impl Iterator<Item = (Field, &'a RawValue)> {
+        let lists = [
+            (Field::ReasoningDetails, self.reasoning_details),
+            (Field::Annotations, self.annotations),
+            (Field::Images, self.images),
+        ];
+        let audio = self.audio.filter(|audio| has_audio(audio)).map(|audio| (Field::Audio, audio));
+        let filled = |raw: &RawValue| raw.get() != "[]";
+        lists.into_iter().filter_map(move |(field, raw)| Some((field, raw.filter(|raw| filled(raw))?))).chain(audio)
+    }
+}
+
+/// Message fields that are kept as they came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Field {
+    ReasoningDetails,
+    Annotations,
+    Images,
+    Audio,
+}
+
+impl Field {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::ReasoningDetails => "reasoning_details",
+            Self::Annotations => "annotations",
+            Self::Images => "images",
+            Self::Audio => "audio",
+        }
+    }
+}
+
+/// `{"name": value}` for keeping. `None` is impossible for a value that was parsed.
+pub(super) fn as_object(name: &str, value: &str) -> Option<Json> {
+    Json::parse(format!("{{\"{name}\":{value}}}")).ok()
+}
+
+/// The readable part of OpenRouter's `reasoning_details`, for servers that
+/// send no `reasoning` beside them.
+fn details_text(raw: &RawValue) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Detail<'a> {
+        #[serde(borrow)]
+        text: Option<Text<'a>>,
+        #[serde(borrow)]
+        summary: Option<Text<'a>>,
+    }
+    let details: Vec<Detail<'_>> = serde_json::from_str(raw.get()).ok()?;
+    let whole: String =
+        details.iter().filter_map(|detail| Some(detail.text.as_ref().or(detail.summary.as_ref())?.as_str())).collect();
+    (!whole.is_empty()).then_some(whole)
+}
+
+/// Some servers send an audio object with nothing in it.
+fn has_audio(raw: &RawValue) -> bool {
+    #[derive(Deserialize)]
+    struct Audio<'a> {
+        #[serde(borrow)]
+        id: Option<Text<'a>>,
+        #[serde(borrow)]
+        data: Option<Text<'a>>,
+        #[serde(borrow)]
+        transcript: Option<Text<'a>>,
+    }
+    let filled = |text: Option<Text<'_>>| text.is_some_and(|text| !text.is_empty());
+    serde_json::from_str::<Audio<'_>>(raw.get())
+        .map_or(true, |audio| filled(audio.id) || filled(audio.data) || filled(audio.transcript))
+}
+
+/// A message's content: a string, or parts (Mistral).
+#[derive(Debug)]
+pub(super) enum Content<'a> {
+    Text(Text<'a>),
+    Parts(Vec<&'a RawValue>),
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct StringOrParts;
+
+        impl<'de> Visitor<'de> for StringOrParts {
+            type Value = Content<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or an array of content parts")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Content::Text(Text::from(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Content::Text(Text::from(text.to_owned())))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut parts = Vec::new();
+                while let Some(part) = seq.next_element()? {
+                    parts.push(part);
+                }
+                Ok(Content::Parts(parts))
+            }
+        }
+
+        deserializer.deserialize_any(StringOrParts)
+    }
+}
+
+/// One part of a content array.
+#[derive(Debug)]
+pub(super) enum Part<'a> {
+    Text(Text<'a>),
+    Refusal(Text<'a>),
+    Thinking(String),
+    Other(&'a RawValue),
+}
+
+impl<'a> Part<'a> {
+    pub(super) fn read(raw: &'a RawValue) -> Self {
+        #[derive(Deserialize)]
+        struct Body<'a> {
+            #[serde(borrow, rename = "type")]
+            kind: Option<Text<'a>>,
+            #[serde(borrow)]
+            text: Option<Text<'a>>,
+            #[serde(borrow)]
+            refusal: Option<Text<'a>>,
+            #[serde(borrow)]
+            thinking: Option<&'a RawValue>,
+        }
+        let Ok(body) = serde_json::from_str::<Body<'_>>(raw.get()) else { return Self::Other(raw) };
+        match (body.kind.as_ref().map(Text::as_str), body) {
+            (Some("text"), Body { text: Some(text), .. }) => Self::Text(text),
+            (Some("refusal"), Body { refusal: Some(refusal), .. }) => Self::Refusal(refusal),
+            (Some("thinking"), Body { thinking: Some(thinking), .. }) => {
+                thinking_text(thinking).map_or(Self::Other(raw), Self::Thinking)
+            }
+            _ => Self::Other(raw),
+        }
+    }
+}
+
+/// Mistral's `thinking`: an array of text parts, or a string.
+fn thinking_text(raw: &RawValue) -> Option<String> {
+    match serde_json::from_str(raw.get()).ok()? {
+        Content::Text(text) => Some(text.into_string()),
+        Content::Parts(parts) => parts
+            .into_iter()
+            .map(|part| match Part::read(part) {
+                Part::Text(text) => Some(text.into_string()),
+                _ => None,
+            })
+            .collect(),
+    }
+}
+
+/// A tool call, or a fragment of one.
+#[derive(Debug, Deserialize)]
+pub(super) struct ToolCall<'a> {
+    pub(super) index: Option<i64>,
+    #[serde(borrow)]
+    pub(super) id: Option<Text<'a>>,
+    #[serde(borrow, rename = "type")]
+    kind: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) function: Option<Function<'a>>,
+}
+
+impl ToolCall<'_> {
+    /// Whether it is of a kind that is not modelled, such as `custom`. Some
+    /// servers leave the type out.
+    pub(super) fn is_foreign(&self) -> bool {
+        self.function.is_none()
+            && self.kind.as_ref().is_some_and(|kind| !kind.is_empty() && kind.as_str() != "function")
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Function<'a> {
+    #[serde(borrow)]
+    pub(super) name: Option<Text<'a>>,
+    /// A string of JSON by definition; a few servers send the JSON itself.
+    #[serde(borrow)]
+    arguments: Option<&'a RawValue>,
+}
+
+impl<'a> Function<'a> {
+    pub(super) fn arguments(&self) -> Text<'a> {
+        let raw = self.arguments.map_or("", RawValue::get);
+        serde_json::from_str(raw).unwrap_or_else(|_| Text::from(raw))
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct UsageBody {
+    prompt_tokens: Option<u64>,
+    completion_tokens: Option<u64>,
+    total_tokens: Option<u64>,
+    prompt_tokens_details: Option<PromptDetails>,
+    completion_tokens_details: Option<CompletionDetails>,
+    /// DeepSeek's name for cached input.
+    prompt_cache_hit_tokens: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct PromptDetails {
+    cached_tokens: Option<u64>,
+    cache_write_tokens: Option<u64>,
+    audio_tokens: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct CompletionDetails {
+    reasoning_tokens: Option<u64>,
+    audio_tokens: Option<u64>,
+}
+
+impl From<UsageBody> for Usage {
+    fn from(body: UsageBody) -> Self {
+        let prompt = body.prompt_tokens_details.unwrap_or_default();
+        let completion = body.completion_tokens_details.unwrap_or_default();
+        let cached = prompt.cached_tokens.or(body.prompt_cache_hit_tokens);
+        let (input, [cache_read, cache_write_short, audio_input]) =
+            apart(body.prompt_tokens, [cached, prompt.cache_write_tokens, prompt.audio_tokens]);
+
+        // xAI counts reasoning beside completion_tokens; its total says so.
+        let beside = match (body.prompt_tokens, body.completion_tokens, completion.reasoning_tokens) {
+            (Some(prompt), Some(visible), Some(reasoning)) if reasoning > 0 => {
+                body.total_tokens == prompt.checked_add(visible).and_then(|sum| sum.checked_add(reasoning))
+            }
+            _ => false,
+        };
+        let inside = completion.reasoning_tokens.filter(|_| !beside);
+        let (output, [reasoning, audio_output]) =
+            apart(body.completion_tokens, [inside, completion.audio_tokens]);
+        let reasoning = if beside { completion.reasoning_tokens.into() } else { reasoning };
+        Self {
+            input,
+            cache_read,
+            cache_write_short,
+            cache_write_long: Tokens::Unknown,
+            output,
+            reasoning,
+            audio_input,
+            audio_output,
+        }
+    }
+}
+
+/// Takes parts out of a total that includes them. A part never exceeds what is
+/// left (OpenRouter has reported more reasoning than completion tokens), so
+/// that remainder and parts add up to the total.
+fn apart<const N: usize>(total: Option<u64>, parts: [Option<u64>; N]) -> (Tokens, [Tokens; N]) {
+    let mut rest = total;
+    let parts = parts.map(|part| {
+        let part = match (part, rest) {
+            (Some(part), Some(left)) => Some(part.min(left)),
+            (part, _) => part,
+        };
+        rest = rest.map(|left| left.saturating_sub(part.unwrap_or(0)));
+        Tokens::from(part)
+    });
+    (rest.into(), parts)
+}
+
+/// The shared word for a `finish_reason`.
+///
+/// `calls` and `refused` say whether the answer has tool calls or a refusal:
+/// a tool that was forced by name finishes with `stop`, and so does a refusal.
+pub(super) fn finish(raw: &str, calls: bool, refused: bool) -> FinishReason {
+    match raw {
+        "length" | "model_length" => FinishReason::Length,
+        "content_filter" => FinishReason::ContentFilter,
+        "error" | "insufficient_system_resource" => FinishReason::Error,
+        "tool_calls" | "function_call" => FinishReason::ToolCalls,
+        // `eos` is Together's; nothing at all is some servers' word for both.
+        "stop" | "eos" | "" if calls => FinishReason::ToolCalls,
+        "stop" | "eos" if refused => FinishReason::Refusal,
+        "stop" | "eos" => FinishReason::Stop,
+        _ => FinishReason::Other,
+    }
+}
+
+/// An id for a call that came without one: unlike those of other answers, the
+/// same whenever the same answer is read, and short enough for OpenAI's bound
+/// of 40 characters.
+pub(super) fn made_up_id(answer: &str, nth: usize) -> String {
+    let tail: Vec<char> = answer.chars().rev().filter(char::is_ascii_alphanumeric).take(24).collect();
+    let tail: Cow<'static, str> = match tail.is_empty() {
+        true => "x".into(),
+        false => tail.into_iter().rev().collect::<String>().into(),
+    };
+    format!("call_{tail}_{nth}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usage(json: &str) -> Usage {
+        let text = format!("{{\"usage\":{json}}}");
+        serde_json::from_str::<Completion<'_>>(&text).expect("JSON").usage().expect("usage")
+    }
+
+    #[test]
+    fn usage_is_taken_apart_and_adds_up() {
+        let n = Tokens::Reported;
+        let none = Usage::default();
+        let cases = [
+            ("{\"prompt_tokens\":9,\"completion_tokens\":4,\"total_tokens\":13}", Usage {
+                input: n(9),
+                output: n(4),
+                ..none
+            }),
+            (
+                r#"{"prompt_tokens":100,"completion_tokens":30,"total_tokens":130,
+                    "prompt_tokens_details":{"cached_tokens":64,"cache_write_tokens":16,"audio_tokens":5},
+                    "completion_tokens_details":{"reasoning_tokens":20,"audio_tokens":3}}"#,
+                Usage {
+                    input: n(15),
+                    cache_read: n(64),
+                    cache_write_short: n(16),
+                    audio_input: n(5),
+                    output: n(7),
+                    reasoning: n(20),
+                    audio_output: n(3),
+                    ..none
+                },
+            ),
+            // DeepSeek
+            ("{\"prompt_tokens\":50,\"prompt_cache_hit_tokens\":40,\"completion_tokens\":1}", Usage {
+                input: n(10),
+                cache_read: n(40),
+                output: n(1),
+                ..none
+            }),
+            // xAI: reasoning stands beside completion_tokens.
+            (
+                r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":35,
+                    "completion_tokens_details":{"reasoning_tokens":20}}"#,
+                Usage { input: n(10), output: n(5), reasoning: n(20), ..none },
+            ),
+            // More reasoning than completion: the total is what is billed.
+            (
+                r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15,
+                    "completion_tokens_details":{"reasoning_tokens":7}}"#,
+                Usage { input: n(10), output: n(0), reasoning: n(5), ..none },
+            ),
+            ("{\"prompt_tokens_details\":null}", none),
+        ];
+        for (json, expected) in cases {
+            assert_eq!(usage(json), expected, "{json}");
+        }
+        assert_eq!(usage(cases[1].0).total(), Some(130));
+        assert_eq!(usage(cases[3].0).total(), Some(35));
+    }
+
+    #[test]
+    fn usage_is_looked_for_where_groq_puts_it_and_may_be_unreadable() {
+        let groq = r#"{"x_groq":{"id":"r","usage":{"prompt_tokens":1,"completion_tokens":2}}}"#;
+        let body: Completion<'_> = serde_json::from_str(groq).expect("JSON");
+        assert_eq!(body.usage().and_then(|usage| usage.total()), Some(3));
+        for text in [r#"{"usage":null}"#, r#"{"usage":"lots"}"#, "{}"] {
+            assert_eq!(serde_json::from_str::<Completion<'_>>(text).expect("JSON").usage(), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_finish_reason_has_a_word() {
+        use FinishReason::{ContentFilter, Error, Length, Other, Refusal, Stop, ToolCalls};
+        let cases = [
+            ("stop", false, false, Stop),
+            ("stop", true, false, ToolCalls),
+            ("stop", false, true, Refusal),
+            ("eos", false, false, Stop),
+            ("length", true, false, Length),
+            ("tool_calls", true, false, ToolCalls),
+            ("function_call", true, false, ToolCalls),
+            ("content_filter", false, false, ContentFilter),
+            ("error", false, false, Error),
+            ("insufficient_system_resource", false, false, Error),
+            ("", true, false, ToolCalls),
+            ("", false, false, Other),
+            ("never heard of", true, false, Other),
+        ];
+        for (raw, calls, refused, expected) in cases {
+            assert_eq!(finish(raw, calls, refused), expected, "{raw} {calls} {refused}");
+        }
+    }
+
+    #[test]
+    fn made_up_ids_differ_and_are_short() {
+        assert_eq!(made_up_id("", 0), "call_x_0");
+        let long = made_up_id(&"chatcmpl-0123456789".repeat(9), 11);
+        assert!(long.len() <= 40 && long != made_up_id("chatcmpl-other", 11), "{long}");
+    }
+
+    #[test]
+    fn only_the_first_choice_is_read_and_nothing_of_it_is_copied() {
+        let text = r#"{"choices":[{"index":1,"delta":{"content":"b"}},{"delta":{"content":"a"}},{"index":2}]}"#;
+        let body: Completion<'_> = serde_json::from_str(text).expect("JSON");
+        let choice = body.choices.and_then(|choices| choices.0).expect("index 0");
+        let content = choice.delta.and_then(|delta| delta.content);
+        assert!(matches!(content, Some(Content::Text(text)) if text.as_str() == "a"));
+        let empty: Completion<'_> = serde_json::from_str(r#"{"choices":[]}"#).expect("JSON");
+        assert!(empty.choices.expect("present").0.is_none());
+    }
+}

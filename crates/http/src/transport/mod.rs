@@ -1,0 +1,134 @@
+//! HTTP as the codecs need it: five clocks, bounded bodies, no hidden retries.
+//!
+//! A thin layer over hyper-util's client, whose defaults do not suit paid,
+//! slow, streamed answers:
+//!
+//! - It retries by itself when a pooled connection turns out to be dead. Here
+//!   it does not: retries belong to the router's budget.
+//! - Its idle timeout and HTTP/2 keep-alive need a timer to do anything.
+//! - It has no time limits beyond TCP. Here one covers connecting, with TLS,
+//!   and [`Clocks`] cover headers, first token, idle time and the whole attempt.
+//!
+//! # Cancellation
+//!
+//! Dropping the future of [`Transport::send`], or a [`Body`] before its end,
+//! closes an HTTP/1.1 connection and resets an HTTP/2 stream: the provider
+//! stops generating. No task is left behind but hyper's own connection task,
+//! which ends with its connection.
+
+mod body;
+mod clocks;
+mod connect;
+mod error;
+mod tls;
+
+use std::{fmt, time::Duration};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+use leverframe_core::error::Clock;
+use tokio::time::{Instant, timeout_at};
+
+pub use body::Body;
+pub use clocks::Clocks;
+pub use error::TransportError;
+
+use connect::Timed;
+
+type Connector = Timed<hyper_rustls::HttpsConnector<HttpConnector>>;
+
+/// Connection pool, keep-alive and body limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TransportConfig {
+    /// The connect clock: most time for name look-up, TCP and the TLS
+    /// handshake. It belongs to the connection, which requests share.
+    pub connect_timeout: Duration,
+    /// How long an unused connection is kept. Below the minute or more after
+    /// which providers close it, so that they rarely close it under a request.
+    pub pool_idle_timeout: Duration,
+    /// Most unused connections kept for one host.
+    pub pool_max_idle_per_host: usize,
+    /// How often an HTTP/2 connection is pinged, also while unused.
+    pub http2_keep_alive_interval: Duration,
+    /// How long such a ping may take.
+    pub http2_keep_alive_timeout: Duration,
+    /// Most bytes of one body, streamed or not.
+    pub max_body: usize,
+}
+
+impl Default for TransportConfig {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(5),
+            pool_idle_timeout: Duration::from_secs(50),
+            pool_max_idle_per_host: 64,
+            http2_keep_alive_interval: Duration::from_secs(20),
+            http2_keep_alive_timeout: Duration::from_secs(10),
+            max_body: 64 << 20,
+        }
+    }
+}
+
+/// Sends HTTP requests. Cheap to clone; clones share one connection pool.
+#[derive(Clone)]
+pub struct Transport {
+    client: Client<Connector, Full<Bytes>>,
+    max_body: usize,
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport").field("max_body", &self.max_body).finish_non_exhaustive()
+    }
+}
+
+impl Transport {
+    /// A transport with a connection pool of its own.
+    ///
+    /// # Errors
+    /// [`TransportError::Tls`] when TLS cannot be set up.
+    pub fn new(config: TransportConfig) -> Result<Self, TransportError> {
+        let client = Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(config.pool_idle_timeout)
+            .pool_max_idle_per_host(config.pool_max_idle_per_host)
+            .retry_canceled_requests(false)
+            .http2_keep_alive_interval(config.http2_keep_alive_interval)
+            .http2_keep_alive_timeout(config.http2_keep_alive_timeout)
+            .http2_keep_alive_while_idle(true)
+            .build(Timed::new(tls::connector()?, config.connect_timeout));
+        Ok(Self { client, max_body: config.max_body })
+    }
+
+    /// Sends a request and waits for the headers of its answer.
+    ///
+    /// The headers clock starts here, so time spent connecting counts towards it.
+    ///
+    /// # Errors
+    /// [`TransportError`]; whatever the status, an answer is not an error.
+    pub async fn send(
+        &self,
+        request: http::Request<Bytes>,
+        clocks: &Clocks,
+    ) -> Result<http::Response<Body>, TransportError> {
+        let started = Instant::now();
+        let total = clocks.total.map(|total| started + total);
+        let headers = started + clocks.headers;
+        let (until, clock) = match total {
+            Some(total) if total < headers => (total, Clock::Total),
+            _ => (headers, Clock::Headers),
+        };
+        let exchange = self.client.request(request.map(Full::new));
+        let response = match timeout_at(until, exchange).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => return Err(TransportError::from_client(error)),
+            Err(_) => return Err(TransportError::Timeout(clock)),
+        };
+        Ok(response.map(|body| Body::new(body, clocks, total, self.max_body)))
+    }
+}

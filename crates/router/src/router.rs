@@ -1,0 +1,186 @@
+//! The router: what callers hold.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use leverframe_core::{
+    guard::{Breaker, BreakerConfig, BreakerState, Gate, KeyGuard, RetryPolicy},
+    lifecycle::Route,
+    model::{ProviderName, Request},
+    record::Desk,
+    time::{Clock, Timestamp},
+};
+use leverframe_http::{
+    codec::Endpoint,
+    sse,
+    transport::{Clocks, Transport},
+};
+
+use crate::{Answer, BuildError, Builder, Error, ResponseStream, driver};
+
+/// Sends requests to models and stays up when a provider does not.
+///
+/// Cheap to clone; clones share connections, breakers and limits. Make one
+/// and keep it.
+#[derive(Clone)]
+pub struct Router {
+    inner: Arc<Inner>,
+}
+
+impl Router {
+    /// A router configured by environment variables alone; see
+    /// [`Builder::from_env`] for which.
+    ///
+    /// # Errors
+    /// [`BuildError`], naming the variable.
+    pub fn from_env() -> Result<Self, BuildError> {
+        Self::builder().from_env()?.build()
+    }
+
+    /// A router configured by code.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Sends a request and waits for the whole answer.
+    ///
+    /// Dropping the future cancels the request: the connection is closed, what
+    /// was not used is given back, and the record says so.
+    ///
+    /// # Errors
+    /// One [`Error`], with every attempt that was made.
+    pub async fn send(&self, request: Request) -> Result<Answer, Error> {
+        driver::send(&self.inner, request).await
+    }
+
+    /// Sends a request and returns as soon as the answer begins.
+    ///
+    /// Until then failures are retried and fallen back from unseen. What comes
+    /// after is the caller's to see: a stream that breaks off ends in an
+    /// [`Error`] that holds the text so far.
+    ///
+    /// Dropping the future or the stream cancels the request.
+    ///
+    /// # Errors
+    /// One [`Error`], with every attempt that was made.
+    pub async fn stream(&self, request: Request) -> Result<ResponseStream, Error> {
+        driver::stream(&self.inner, request).await
+    }
+
+    /// Where the breaker of a provider's model stands. `None` for a provider
+    /// that is not configured.
+    pub fn breaker_state(&self, provider: &str, model: &str) -> Option<BreakerState> {
+        let configured = self.inner.providers.iter().find(|p| p.name.as_str() == provider)?;
+        let route = Route {
+            provider: configured.name.clone(),
+            dialect: configured.endpoint.dialect(),
+            model: model.to_owned(),
+        };
+        Some(self.inner.gate(configured, &route).breaker_state(self.inner.clock.now()))
+    }
+}
+
+impl fmt::Debug for Router {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.inner.providers.iter().map(|provider| &provider.name).collect();
+        f.debug_struct("Router").field("providers", &names).finish_non_exhaustive()
+    }
+}
+
+/// Everything clones of a router share.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) providers: Vec<Configured>,
+    pub(crate) default_provider: usize,
+    /// Places in `providers`, in the order of fallback.
+    pub(crate) fallback: Vec<usize>,
+    pub(crate) settings: Settings,
+    pub(crate) transport: Transport,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) gates: Mutex<HashMap<Route, Arc<Gate>>>,
+    pub(crate) rng: Mutex<fastrand::Rng>,
+}
+
+/// A provider that was checked.
+#[derive(Debug)]
+pub(crate) struct Configured {
+    pub(crate) name: ProviderName,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) default_model: String,
+    pub(crate) key: Arc<KeyGuard>,
+}
+
+/// What applies to all requests.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) retry: RetryPolicy,
+    pub(crate) attempts: u32,
+    pub(crate) breaker: BreakerConfig,
+    pub(crate) clocks: Clocks,
+    pub(crate) timeout: Duration,
+    pub(crate) stream_limits: sse::Limits,
+    pub(crate) fallback_on_refusal: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            retry: RetryPolicy::default(),
+            attempts: 6,
+            breaker: BreakerConfig::default(),
+            clocks: Clocks::default(),
+            timeout: Duration::from_secs(600),
+            stream_limits: sse::Limits::default(),
+            fallback_on_refusal: false,
+        }
+    }
+}
+
+/// Most routes whose guards are kept. Model names come from callers, so their
+/// number is not otherwise bounded.
+const MAX_GATES: usize = 4096;
+
+impl Inner {
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A random source of its own for one request.
+    pub(crate) fn fork_rng(&self) -> fastrand::Rng {
+        self.rng.lock().unwrap_or_else(PoisonError::into_inner).fork()
+    }
+
+    pub(crate) fn provider(&self, name: &ProviderName) -> Option<&Configured> {
+        self.providers.iter().find(|provider| provider.name == *name)
+    }
+
+    /// The guards of a route, made on first use.
+    pub(crate) fn gate(&self, provider: &Configured, route: &Route) -> Arc<Gate> {
+        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(gate) = gates.get(route) {
+            return Arc::clone(gate);
+        }
+        if gates.len() >= MAX_GATES {
+            // A closed breaker that no request is using has nothing to remember.
+            let now = self.now();
+            gates.retain(|_, gate| Arc::strong_count(gate) > 1 || gate.breaker_state(now) != BreakerState::Closed);
+        }
+        let seed = self.fork_rng().u64(..);
+        // build() has made a breaker of this configuration before.
+        let Ok(breaker) = Breaker::new(self.settings.breaker, seed) else { unreachable!("checked by build") };
+        let gate = Arc::new(Gate::new(breaker, Arc::clone(&provider.key)));
+        if gates.len() < MAX_GATES {
+            gates.insert(route.clone(), Arc::clone(&gate));
+        }
+        gate
+    }
+}
