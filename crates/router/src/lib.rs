@@ -1,1 +1,101 @@
-//! placeholder
+//! Call Claude, Gemini and OpenAI through one typed API, and stay up when they
+//! do not.
+//!
+//! ```no_run
+//! use leverframe_router::{Request, Router};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let router = Router::from_env()?; // ANTHROPIC_API_KEY, GEMINI_API_KEY, OPENAI_API_KEY
+//! let question = Request::new("claude-sonnet-5").user("Why is the sky blue?");
+//! let answer = router.send(question).await?;
+//! println!("{}", answer.text());
+//! for attempt in answer.attempts() {
+//!     println!("{} {} took {:?}", attempt.provider, attempt.model, attempt.duration());
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What happens to a request
+//!
+//! 1. It gets an ordered list of routes: the model that was asked for, then
+//!    each other provider's own model ([`Builder::fallback`]).
+//! 2. It is checked for the route, admitted by the route's breaker and limits,
+//!    and sent.
+//! 3. If that fails, the kind of failure decides
+//!    ([`ErrorKind::decision`]): wait as long as the provider asks, try again
+//!    after a jittered backoff, move on to the next route, or stop. All
+//!    attempts share one budget ([`Builder::attempts`]) and one deadline
+//!    ([`Request::timeout`], [`Builder::timeout`]).
+//! 4. The caller gets an [`Answer`] or one [`Error`]; both carry every attempt
+//!    and the journal of every state the request went through.
+//!
+//! # Streams
+//!
+//! [`Router::stream`] returns once the first content is there; until then
+//! failures are handled unseen. The [`ResponseStream`] is a
+//! [`futures_core::Stream`] of typed [`StreamEvent`]s. One that breaks off ends in an
+//! [`Error`] whose [`partial`](Error::partial) holds what had arrived: a
+//! truncated answer is never passed off as a whole one.
+//!
+//! ```no_run
+//! use futures_util::StreamExt;
+//! use leverframe_router::{Request, Router, StreamEvent};
+//!
+//! # async fn run(router: Router) -> Result<(), leverframe_router::Error> {
+//! let mut stream = router.stream(Request::new("claude-sonnet-5").user("Tell me a story.")).await?;
+//! while let Some(event) = stream.next().await {
+//!     if let StreamEvent::TextDelta { text, .. } = event? {
+//!         print!("{text}");
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Cancellation
+//!
+//! A request is owned by one future or stream. Dropping it closes the
+//! connection to the provider, gives back what was reserved and not used, and
+//! hands the record in as cancelled. Nothing goes on behind your back.
+//!
+//! # What is not promised
+//!
+//! An answer that was cut off after its first content is not continued on
+//! another provider. Prices are not computed. Neither does a fallback know
+//! whether the other model's context window is large enough: a conversation
+//! that is too long is an error.
+
+mod answer;
+mod builder;
+mod clock;
+mod driver;
+mod env;
+mod policy;
+mod provider;
+mod router;
+mod stream;
+
+pub use answer::{Answer, Error};
+pub use builder::{BuildError, Builder};
+pub use provider::Provider;
+pub use router::Router;
+pub use stream::ResponseStream;
+
+pub use leverframe_core::{
+    error::{Clock, Code, ErrorKind, Failure},
+    guard::{Backoff, BreakerConfig, BreakerState, RetryPolicy},
+    lifecycle::{Journal, StateKind},
+    model::{
+        Block, Dialect, FinishReason, Json, Media, MediaSource, Message, Opaque, Partial, ProviderName, Request,
+        RequestId, Response, Role, Sampling, StreamEvent, Thinking, Tokens, Tool, ToolCall, ToolChoice, ToolResult,
+        Usage,
+    },
+    record::{Attempt, AttemptFailure, Outcome, Record, Recorder},
+    time::Timestamp,
+};
+pub use leverframe_http::{
+    sse::Limits as StreamLimits,
+    transport::{Clocks, TransportConfig},
+};
+pub use leverframe_store as store;

@@ -79,6 +79,17 @@ pub fn read_error(dialect: Dialect, status: u16, headers: &HeaderMap, body: &[u8
     }
 }
 
+/// The provider's id of the call, to be quoted to its support. Gemini has none
+/// in its headers.
+pub fn provider_request_id(dialect: Dialect, headers: &HeaderMap) -> Option<String> {
+    let name = match dialect {
+        Dialect::Anthropic => "request-id",
+        Dialect::OpenAiChat => "x-request-id",
+        Dialect::Gemini => return None,
+    };
+    Some(headers.get(name)?.to_str().ok()?.to_owned())
+}
+
 fn utf8(body: &[u8]) -> Result<&str, Failure> {
     std::str::from_utf8(body)
         .map_err(|error| Failure::new(ErrorKind::Unreadable, "the answer is not UTF-8").with_source(error))

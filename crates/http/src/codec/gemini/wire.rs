@@ -1,1 +1,575 @@
-//! placeholder
+//! The JSON of an answer, as Gemini and Vertex define it.
+//!
+//! Everything is optional: an empty field is left out, as protocol buffers
+//! do it. Enums are strings, and numbers where a caller has asked for
+//! `enum-encoding=int` (recorded from Vertex).
+
+use std::{fmt, marker::PhantomData};
+
+use leverframe_core::model::{FinishReason, Json, Tokens, Usage};
+use serde::{
+    Deserialize, Deserializer,
+    de::{SeqAccess, Visitor},
+};
+use serde_json::{Map, Number, Value, value::RawValue};
+
+use crate::codec::text::Text;
+
+/// Marks the ids that were made up here, because most models send none.
+const MADE_UP: &str = "gemini_";
+
+/// Most levels of a path into streamed arguments, which bounds recursion.
+const MAX_DEPTH: usize = 64;
+
+/// A `GenerateContentResponse`: a whole answer, or one chunk of it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Chunk<'a> {
+    #[serde(borrow)]
+    pub(super) response_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) model_version: Option<Text<'a>>,
+    #[serde(borrow)]
+    candidates: Option<Few<Candidate<'a>>>,
+    #[serde(borrow)]
+    prompt_feedback: Option<PromptFeedback<'a>>,
+    usage_metadata: Option<UsageMetadata>,
+    #[serde(borrow)]
+    pub(super) error: Option<&'a RawValue>,
+}
+
+impl<'a> Chunk<'a> {
+    /// The only candidate that is asked for.
+    pub(super) fn take_candidate(&mut self) -> Option<Candidate<'a>> {
+        self.candidates.take()?.into_iter().find(|candidate| is_first(candidate.index))
+    }
+
+    /// Why the prompt was blocked, if it was.
+    pub(super) fn take_block_reason(&mut self) -> Option<Text<'a>> {
+        specified(self.prompt_feedback.take()?.block_reason)
+    }
+
+    /// What was consumed. `None` when no figure is given: a blocked prompt
+    /// comes with usage that says nothing.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        let usage = self.usage_metadata.as_ref()?.buckets();
+        (usage != Usage::default()).then_some(usage)
+    }
+}
+
+fn is_first(index: Option<i64>) -> bool {
+    index.is_none_or(|index| index == 0)
+}
+
+/// An enum's value, unless it is the one that stands for none.
+fn specified(word: Option<Word<'_>>) -> Option<Text<'_>> {
+    word.map(|word| word.0).filter(|word| !matches!(word.as_str(), "" | "0") && !word.as_str().ends_with("_UNSPECIFIED"))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Candidate<'a> {
+    index: Option<i64>,
+    #[serde(borrow)]
+    content: Option<Content<'a>>,
+    #[serde(borrow)]
+    finish_reason: Option<Word<'a>>,
+}
+
+impl<'a> Candidate<'a> {
+    pub(super) fn take_parts(&mut self) -> impl Iterator<Item = Part<'a>> + use<'a> {
+        self.content.take().and_then(|content| content.parts).into_iter().flatten()
+    }
+
+    pub(super) fn take_finish_reason(&mut self) -> Option<Text<'a>> {
+        specified(self.finish_reason.take())
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Content<'a> {
+    #[serde(borrow)]
+    parts: Option<Few<Part<'a>>>,
+}
+
+/// One part. One that has neither text nor a function call is not modelled.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Part<'a> {
+    #[serde(borrow)]
+    pub(super) text: Option<Text<'a>>,
+    pub(super) thought: Option<bool>,
+    #[serde(borrow)]
+    pub(super) thought_signature: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) function_call: Option<FunctionCall<'a>>,
+}
+
+/// A function call; or, with Vertex's `streamFunctionCallArguments`, a piece
+/// of one: the first has the name, the last does not continue.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct FunctionCall<'a> {
+    #[serde(borrow)]
+    pub(super) id: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) name: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) args: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) partial_args: Vec<PartialArg<'a>>,
+    #[serde(default)]
+    pub(super) will_continue: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct PromptFeedback<'a> {
+    #[serde(borrow, rename = "blockReason")]
+    block_reason: Option<Word<'a>>,
+}
+
+/// The part at `nth` of the chunk in `text`, as it came. Parses once more,
+/// which keeps the common parts free of it.
+pub(super) fn raw_part(text: &str, nth: usize) -> Option<Json> {
+    #[derive(Deserialize)]
+    struct Chunk<'a> {
+        #[serde(borrow)]
+        candidates: Vec<Candidate<'a>>,
+    }
+    #[derive(Deserialize)]
+    struct Candidate<'a> {
+        index: Option<i64>,
+        #[serde(borrow)]
+        content: Option<Content<'a>>,
+    }
+    #[derive(Deserialize)]
+    struct Content<'a> {
+        #[serde(borrow)]
+        parts: Vec<&'a RawValue>,
+    }
+    let chunk: Chunk<'_> = serde_json::from_str(text).ok()?;
+    let candidate = chunk.candidates.into_iter().find(|candidate| is_first(candidate.index))?;
+    candidate.content?.parts.get(nth).map(|part| Json::from((*part).to_owned()))
+}
+
+/// A list that nearly always has one element, for which nothing is allocated.
+#[derive(Debug)]
+struct Few<T> {
+    first: Option<T>,
+    rest: Vec<T>,
+}
+
+impl<T> IntoIterator for Few<T> {
+    type Item = T;
+    type IntoIter = std::iter::Chain<std::option::IntoIter<T>, std::vec::IntoIter<T>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.first.into_iter().chain(self.rest)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Elements<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Elements<T> {
+            type Value = Few<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Few<T>, A::Error> {
+                let mut few = Few { first: seq.next_element()?, rest: Vec::new() };
+                while let Some(element) = seq.next_element()? {
+                    few.rest.push(element);
+                }
+                Ok(few)
+            }
+        }
+
+        deserializer.deserialize_seq(Elements(PhantomData))
+    }
+}
+
+/// An enum's value: a word, or its number.
+#[derive(Debug)]
+struct Word<'a>(Text<'a>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Word<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct StringOrNumber;
+
+        impl<'de> Visitor<'de> for StringOrNumber {
+            type Value = Word<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or a number")
+            }
+
+            fn visit_borrowed_str<E>(self, word: &'de str) -> Result<Self::Value, E> {
+                Ok(Word(word.into()))
+            }
+
+            fn visit_str<E>(self, word: &str) -> Result<Self::Value, E> {
+                Ok(Word(word.to_owned().into()))
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
+                Ok(Word(number.to_string().into()))
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
+                Ok(Word(number.to_string().into()))
+            }
+        }
+
+        deserializer.deserialize_any(StringOrNumber)
+    }
+}
+
+/// Usage as Gemini counts it: `promptTokenCount` includes what was cached but
+/// not the input of built-in tools; `candidatesTokenCount` excludes thoughts.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct UsageMetadata {
+    prompt_token_count: Option<u64>,
+    tool_use_prompt_token_count: Option<u64>,
+    cached_content_token_count: Option<u64>,
+    candidates_token_count: Option<u64>,
+    thoughts_token_count: Option<u64>,
+    prompt_tokens_details: Option<Audio>,
+    cache_tokens_details: Option<Audio>,
+    candidates_tokens_details: Option<Audio>,
+}
+
+impl UsageMetadata {
+    /// Disjoint buckets that add up to `totalTokenCount`.
+    fn buckets(&self) -> Usage {
+        let prompt = match (self.prompt_token_count, self.tool_use_prompt_token_count) {
+            (Some(prompt), Some(tools)) => Some(prompt.saturating_add(tools)),
+            (prompt, tools) => prompt.or(tools),
+        };
+        let audio = |details: &Option<Audio>| details.as_ref().and_then(|audio| audio.0);
+        // Audio that was cached is counted with what was cached.
+        let cached_audio = audio(&self.cache_tokens_details).unwrap_or(0);
+        let heard = audio(&self.prompt_tokens_details).map(|heard| heard.saturating_sub(cached_audio));
+        let (rest, cache_read) = apart(prompt, self.cached_content_token_count);
+        let (input, audio_input) = apart(rest, heard);
+        let (output, audio_output) =
+            apart(self.candidates_token_count, audio(&self.candidates_tokens_details));
+        Usage {
+            input: input.into(),
+            cache_read,
+            output: output.into(),
+            reasoning: self.thoughts_token_count.into(),
+            audio_input,
+            audio_output,
+            ..Usage::default()
+        }
+    }
+}
+
+/// Takes a part out of a total that includes it, and no more than is there.
+fn apart(total: Option<u64>, part: Option<u64>) -> (Option<u64>, Tokens) {
+    let part = match (part, total) {
+        (Some(part), Some(total)) => Some(part.min(total)),
+        (part, _) => part,
+    };
+    (total.map(|total| total.saturating_sub(part.unwrap_or(0))), part.into())
+}
+
+/// The audio among a list of counts by modality.
+#[derive(Debug)]
+struct Audio(Option<u64>);
+
+impl<'de> Deserialize<'de> for Audio {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Count<'a> {
+            #[serde(borrow)]
+            modality: Option<Word<'a>>,
+            token_count: Option<u64>,
+        }
+        struct Counts;
+
+        impl<'de> Visitor<'de> for Counts {
+            type Value = Audio;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array of token counts by modality")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Audio, A::Error> {
+                let mut audio = None;
+                while let Some(count) = seq.next_element::<Count<'de>>()? {
+                    // 4 is AUDIO's number.
+                    if count.modality.is_some_and(|word| matches!(word.0.as_str(), "AUDIO" | "4")) {
+                        audio = audio.or(count.token_count);
+                    }
+                }
+                Ok(Audio(audio))
+            }
+        }
+
+        deserializer.deserialize_seq(Counts)
+    }
+}
+
+/// The shared word for a `finishReason`. `calls` says whether the answer has
+/// function calls: Gemini finishes those with `STOP`.
+pub(super) fn finish(raw: &str, calls: bool) -> FinishReason {
+    match raw {
+        "STOP" | "1" if calls => FinishReason::ToolCalls,
+        "STOP" | "1" => FinishReason::Stop,
+        "MAX_TOKENS" | "2" => FinishReason::Length,
+        // 6 to 8 are filters in Gemini's numbering and in Vertex's.
+        "SAFETY" | "RECITATION" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII" | "MODEL_ARMOR" | "LANGUAGE"
+        | "ESCALATION" | "3" | "4" | "6" | "7" | "8" => FinishReason::ContentFilter,
+        _ if raw.starts_with("IMAGE_") => FinishReason::ContentFilter,
+        "CONTINUATION" => FinishReason::Pause,
+        "MALFORMED_FUNCTION_CALL"
+        | "UNEXPECTED_TOOL_CALL"
+        | "TOO_MANY_TOOL_CALLS"
+        | "MALFORMED_RESPONSE"
+        | "MISSING_THOUGHT_SIGNATURE"
+        | "PUP_LIMITED_DISABLED"
+        | "NO_IMAGE"
+        | "OTHER"
+        | "5" => FinishReason::Error,
+        _ => FinishReason::Other,
+    }
+}
+
+/// An id for the call at `nth` of an answer: the same whenever that answer is
+/// read, another for every answer, and within OpenAI's bound of 40 characters.
+pub(super) fn made_up_id(answer: &str, nth: usize) -> String {
+    let mut tail: Vec<char> = answer.chars().rev().filter(char::is_ascii_alphanumeric).take(24).collect();
+    tail.reverse();
+    format!("{MADE_UP}{}_{nth}", tail.into_iter().collect::<String>())
+}
+
+/// Whether Gemini sent this id, rather than [`made_up_id`].
+pub(super) fn is_made_up(id: &str) -> bool {
+    id.starts_with(MADE_UP)
+}
+
+/// A piece of one argument, or a whole one.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PartialArg<'a> {
+    #[serde(borrow)]
+    json_path: Text<'a>,
+    #[serde(borrow)]
+    string_value: Option<Text<'a>>,
+    number_value: Option<Number>,
+    bool_value: Option<bool>,
+}
+
+impl PartialArg<'_> {
+    /// Puts the piece where its path says. `None` when the path makes no
+    /// sense there.
+    pub(super) fn put_into(self, arguments: &mut Map<String, Value>) -> Option<()> {
+        let mut steps = steps(self.json_path.as_str())?.into_iter();
+        let Some(Step::Key(first)) = steps.next() else { return None };
+        let place = steps.try_fold(arguments.entry(first).or_insert(Value::Null), step_into)?;
+        match (self.string_value, place) {
+            (Some(text), Value::String(whole)) => whole.push_str(text.as_str()),
+            (Some(text), place) => *place = Value::String(text.into_string()),
+            (None, place) => {
+                // What has no value is null: `nullValue`.
+                let number = self.number_value.map(Value::Number);
+                *place = number.or(self.bool_value.map(Value::Bool)).unwrap_or_default();
+            }
+        }
+        Some(())
+    }
+}
+
+/// One step of a path such as `$.items[0].name`.
+#[derive(Debug, PartialEq)]
+enum Step {
+    Key(String),
+    Nth(usize),
+}
+
+fn step_into(place: &mut Value, step: Step) -> Option<&mut Value> {
+    match step {
+        Step::Key(key) => {
+            if place.is_null() {
+                *place = Value::Object(Map::new());
+            }
+            Some(place.as_object_mut()?.entry(key).or_insert(Value::Null))
+        }
+        Step::Nth(nth) => {
+            if place.is_null() {
+                *place = Value::Array(Vec::new());
+            }
+            let array = place.as_array_mut()?;
+            // Elements come in order: a leap would fill memory with nothing.
+            if nth == array.len() {
+                array.push(Value::Null);
+            }
+            array.get_mut(nth)
+        }
+    }
+}
+
+/// The steps of a JSONPath without wildcards (RFC 9535): `.key`, `['key']`, `[0]`.
+fn steps(path: &str) -> Option<Vec<Step>> {
+    let mut steps = Vec::new();
+    let mut rest = path.strip_prefix('$')?;
+    while !rest.is_empty() {
+        if steps.len() >= MAX_DEPTH {
+            return None;
+        }
+        let step;
+        (step, rest) = if let Some(after) = rest.strip_prefix('.') {
+            let end = after.find(['.', '[']).unwrap_or(after.len());
+            let (key, after) = after.split_at_checked(end)?;
+            (Step::Key(key.to_owned()), after)
+        } else if let Some(quote) = ['\'', '"'].into_iter().find(|quote| rest.starts_with(&format!("[{quote}"))) {
+            let (key, after) = rest.get(2..)?.split_once(&format!("{quote}]"))?;
+            (Step::Key(key.to_owned()), after)
+        } else {
+            let (nth, after) = rest.strip_prefix('[')?.split_once(']')?;
+            (Step::Nth(nth.parse().ok()?), after)
+        };
+        steps.push(step);
+    }
+    Some(steps)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usage(json: &str) -> Usage {
+        let chunk = format!("{{\"usageMetadata\":{json}}}");
+        serde_json::from_str::<Chunk<'_>>(&chunk).expect("JSON").usage().unwrap_or_default()
+    }
+
+    #[test]
+    fn buckets_are_disjoint_and_add_up_to_the_total() {
+        let n = Tokens::Reported;
+        let none = Usage::default();
+        let cases = [
+            (r#"{"promptTokenCount":9,"candidatesTokenCount":4,"totalTokenCount":13}"#, 13, Usage {
+                input: n(9),
+                output: n(4),
+                ..none
+            }),
+            (
+                r#"{"promptTokenCount":100,"toolUsePromptTokenCount":50,"cachedContentTokenCount":64,
+                    "candidatesTokenCount":30,"thoughtsTokenCount":20,"totalTokenCount":200}"#,
+                200,
+                Usage { input: n(86), cache_read: n(64), output: n(30), reasoning: n(20), ..none },
+            ),
+            // 40 of audio, 10 of them from the cache.
+            (
+                r#"{"promptTokenCount":100,"cachedContentTokenCount":30,"candidatesTokenCount":8,
+                    "promptTokensDetails":[{"modality":"TEXT","tokenCount":60},{"modality":"AUDIO","tokenCount":40}],
+                    "cacheTokensDetails":[{"modality":4,"tokenCount":10}],
+                    "candidatesTokensDetails":[{"modality":"AUDIO","tokenCount":8}],"totalTokenCount":108}"#,
+                108,
+                Usage {
+                    input: n(40),
+                    cache_read: n(30),
+                    audio_input: n(30),
+                    output: n(0),
+                    audio_output: n(8),
+                    ..none
+                },
+            ),
+            // All was thought: there is no candidatesTokenCount.
+            (r#"{"promptTokenCount":5,"thoughtsTokenCount":7,"totalTokenCount":12}"#, 12, Usage {
+                input: n(5),
+                reasoning: n(7),
+                ..none
+            }),
+        ];
+        for (json, total, expected) in cases {
+            assert_eq!(usage(json), expected, "{json}");
+            assert_eq!(expected.total(), Some(total), "{json}");
+        }
+        assert_eq!(usage(r#"{"trafficType":"ON_DEMAND"}"#), none);
+    }
+
+    #[test]
+    fn every_finish_reason_has_a_word() {
+        use FinishReason::{ContentFilter, Error, Length, Other, Pause, Stop, ToolCalls};
+        let cases = [
+            (Stop, "STOP 1"),
+            (Length, "MAX_TOKENS 2"),
+            (
+                ContentFilter,
+                "SAFETY RECITATION BLOCKLIST PROHIBITED_CONTENT SPII IMAGE_SAFETY IMAGE_PROHIBITED_CONTENT \
+                 IMAGE_RECITATION IMAGE_OTHER MODEL_ARMOR LANGUAGE ESCALATION 3 4 6 7 8",
+            ),
+            (Pause, "CONTINUATION"),
+            (
+                Error,
+                "MALFORMED_FUNCTION_CALL UNEXPECTED_TOOL_CALL TOO_MANY_TOOL_CALLS MALFORMED_RESPONSE \
+                 MISSING_THOUGHT_SIGNATURE PUP_LIMITED_DISABLED OTHER NO_IMAGE 5",
+            ),
+            (Other, "NEVER_HEARD_OF 99"),
+        ];
+        for (expected, words) in cases {
+            for raw in words.split_whitespace() {
+                assert_eq!(finish(raw, false), expected, "{raw}");
+            }
+        }
+        assert_eq!((finish("STOP", true), finish("MAX_TOKENS", true)), (ToolCalls, Length));
+    }
+
+    #[test]
+    fn made_up_ids_are_recognised_differ_and_are_short() {
+        let id = made_up_id("dqHOab6xGLzWodAPkPuViA4", 0);
+        assert!(is_made_up(&id) && is_made_up(&made_up_id("", 3)));
+        assert_ne!(id, made_up_id("another", 0));
+        assert!(made_up_id(&"x".repeat(99), 123).len() <= 40);
+        assert!(!is_made_up("call_0"));
+    }
+
+    #[test]
+    fn arguments_are_put_together() {
+        let pieces = r#"[{"jsonPath":"$.city","stringValue":"New ","willContinue":true},
+            {"jsonPath":"$.city","stringValue":"Delhi"}, {"jsonPath":"$.days","numberValue":3},
+            {"jsonPath":"$['a.b'][\"c\"]","boolValue":true}, {"jsonPath":"$.none","nullValue":"NULL_VALUE"},
+            {"jsonPath":"$.list[0].x","stringValue":"one"}, {"jsonPath":"$.list[1].x","numberValue":0.5}]"#;
+        let pieces: Vec<PartialArg<'_>> = serde_json::from_str(pieces).expect("JSON");
+        let mut arguments = Map::new();
+        for piece in pieces {
+            piece.put_into(&mut arguments).expect("a path that makes sense");
+        }
+        let expected = r#"{"a.b":{"c":true},"city":"New Delhi","days":3,
+            "list":[{"x":"one"},{"x":0.5}],"none":null}"#;
+        assert_eq!(Value::Object(arguments), serde_json::from_str::<Value>(expected).expect("JSON"));
+    }
+
+    #[test]
+    fn paths_that_make_no_sense_are_refused() {
+        let deep = format!("${}", ".a".repeat(1000));
+        for path in ["", "$", "a", "$[0]", "$.a[7]", "$.a[x]", "$.a[", "$.a['b", "$*", "$.text.a", &deep] {
+            let mut arguments = Map::from_iter([("text".to_owned(), Value::from("t"))]);
+            let piece = PartialArg {
+                json_path: path.into(),
+                string_value: Some("v".into()),
+                number_value: None,
+                bool_value: None,
+            };
+            assert_eq!(piece.put_into(&mut arguments), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn only_the_first_candidate_is_read_and_its_text_is_not_copied() {
+        let text = r#"{"candidates":[{"index":1},{"content":{"parts":[{"text":"a"}]}},{"index":2}]}"#;
+        let mut chunk: Chunk<'_> = serde_json::from_str(text).expect("JSON");
+        let parts: Vec<_> = chunk.take_candidate().expect("index 0").take_parts().collect();
+        let data = bytestring::ByteString::from(text);
+        assert!(matches!(parts.as_slice(), [Part { text: Some(text), .. }] if text.as_str() == "a"), "{parts:?}");
+        assert_eq!(raw_part(&data, 0).expect("a part").as_str(), r#"{"text":"a"}"#);
+    }
+}

@@ -121,7 +121,9 @@ impl Report {
             return kind;
         }
         match status {
-            None | Some(400 | 404 | 422 | 500) => by_message(&self.message).unwrap_or_else(|| by_status(status)),
+            None | Some(400 | 404 | 422 | 500) => {
+                by_message(&self.message).unwrap_or_else(|| by_status(status))
+            }
             Some(_) => by_status(status),
         }
     }
@@ -158,7 +160,9 @@ fn status(value: &Value) -> Option<u16> {
 /// `invalid_request_error`, are left to the status.
 fn by_code(code: &str) -> Option<ErrorKind> {
     let kind = match code {
-        "rate_limit_exceeded" | "rate_limit_error" | "slow_down" | "tokens" | "requests" => ErrorKind::RateLimited,
+        "rate_limit_exceeded" | "rate_limit_error" | "slow_down" | "tokens" | "requests" => {
+            ErrorKind::RateLimited
+        }
         "context_length_exceeded" => ErrorKind::ContextLength,
         "model_not_found" | "DeploymentNotFound" => ErrorKind::ModelNotFound,
         "invalid_api_key" | "authentication_error" => ErrorKind::Authentication,
@@ -239,8 +243,8 @@ mod tests {
     #[test]
     fn openai_errors_are_classified_by_code_then_type_then_status() {
         use ErrorKind::{
-            Authentication, ContextLength, InvalidRequest, ModelNotFound, Overloaded, Permission, QuotaExhausted,
-            RateLimited, Refused, Server, Unsupported,
+            Authentication, ContextLength, InvalidRequest, ModelNotFound, Overloaded, Permission,
+            QuotaExhausted, RateLimited, Refused, Server, Unsupported,
         };
         let cases = [
             (400, "invalid_request_error", "context_length_exceeded", ContextLength),
@@ -287,12 +291,32 @@ mod tests {
     fn other_servers_bodies_are_read() {
         let cases = [
             (401, r#"{"detail":"Unauthorized"}"#, ErrorKind::Authentication, "Unauthorized"),
-            (422, r#"{"detail":[{"loc":["body"],"msg":"field required"}]}"#, ErrorKind::InvalidRequest, "field required"),
+            (
+                422,
+                r#"{"detail":[{"loc":["body"],"msg":"field required"}]}"#,
+                ErrorKind::InvalidRequest,
+                "field required",
+            ),
             (500, r#"{"error":"it broke"}"#, ErrorKind::Server, "it broke"),
-            (400, r#"{"code":"400","error":"Incorrect API key provided"}"#, ErrorKind::Authentication, "Incorrect"),
-            (404, r#"{"object":"error","message":"no such model","code":404}"#, ErrorKind::ModelNotFound, "no such"),
+            (
+                400,
+                r#"{"code":"400","error":"Incorrect API key provided"}"#,
+                ErrorKind::Authentication,
+                "Incorrect",
+            ),
+            (
+                404,
+                r#"{"object":"error","message":"no such model","code":404}"#,
+                ErrorKind::ModelNotFound,
+                "no such",
+            ),
             (403, r#"{"message":"no consumer"}"#, ErrorKind::Permission, "no consumer"),
-            (400, r#"[{"error":{"code":400,"message":"bad","status":"INVALID_ARGUMENT"}}]"#, ErrorKind::InvalidRequest, "bad"),
+            (
+                400,
+                r#"[{"error":{"code":400,"message":"bad","status":"INVALID_ARGUMENT"}}]"#,
+                ErrorKind::InvalidRequest,
+                "bad",
+            ),
             (
                 400,
                 r#"{"error":{"message":"This model's maximum context length is 8 tokens.","code":400}}"#,

@@ -32,7 +32,10 @@ fn read(headers: &HeaderMap, text: &str) -> Result<Response, Failure> {
     let usage = body.usage().unwrap_or_default();
     let id = body.id.map(|id| id.into_string()).filter(|id| !id.is_empty());
     let Some(choice) = body.choices.and_then(|choices| choices.0) else {
-        return Err(Failure::new(ErrorKind::Unreadable, "expected a chat completion, got one without choices"));
+        return Err(Failure::new(
+            ErrorKind::Unreadable,
+            "expected a chat completion, got one without choices",
+        ));
     };
     if let Some(failure) = choice.error.and_then(|error| error::read_inside(error.get())) {
         return Err(failure);
@@ -95,8 +98,8 @@ fn opaque(json: Json) -> Block {
 }
 
 fn tool_call(raw: &RawValue, made_up: &mut impl FnMut() -> String) -> Result<Option<Block>, Failure> {
-    let call: wire::ToolCall<'_> =
-        serde_json::from_str(raw.get()).map_err(|source| error::unreadable("a tool call", raw.get(), source))?;
+    let call: wire::ToolCall<'_> = serde_json::from_str(raw.get())
+        .map_err(|source| error::unreadable("a tool call", raw.get(), source))?;
     if call.is_foreign() {
         return Ok(wire::as_object("tool_calls", &format!("[{}]", raw.get())).map(opaque));
     }
@@ -119,4 +122,139 @@ fn function_call(
         arguments.push_str("{}");
     }
     Some(Block::ToolCall(ToolCall { id: id.unwrap_or_else(made_up), name, arguments, signature: None }))
+}
+
+#[cfg(test)]
+mod tests {
+    use leverframe_core::model::FinishReason;
+
+    use super::*;
+
+    fn read(text: &str) -> Result<Response, Failure> {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-request-id", http::HeaderValue::from_static("req_1"));
+        decode(&headers, text)
+    }
+
+    fn message(message: &str, finish: &str) -> Response {
+        let text = format!(
+            r#"{{"id":"abc","model":"m","choices":[{{"message":{message},"finish_reason":"{finish}"}}]}}"#
+        );
+        read(&text).expect("an answer")
+    }
+
+    fn call(id: &str, name: &str, arguments: &str) -> Block {
+        let own = str::to_owned;
+        Block::ToolCall(ToolCall { id: own(id), name: own(name), arguments: own(arguments), signature: None })
+    }
+
+    fn kept(json: &str) -> Block {
+        opaque(Json::parse(json).expect("JSON"))
+    }
+
+    fn thinking(text: &str) -> Block {
+        Block::Thinking(Thinking { text: text.to_owned(), signature: None })
+    }
+
+    #[test]
+    fn a_whole_answer() {
+        let response = read(
+            r#"{"id":"abc","object":"chat.completion","model":"m-1","choices":[{"index":0,
+                "message":{"role":"assistant","content":"Hello","refusal":null,"annotations":[]},
+                "logprobs":null,"finish_reason":"stop"}],
+                "usage":{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11},"service_tier":"default"}"#,
+        )
+        .expect("an answer");
+        assert_eq!(response.content, [Block::Text("Hello".to_owned())]);
+        assert_eq!((response.id.as_deref(), response.model.as_deref()), (Some("abc"), Some("m-1")));
+        assert_eq!((response.finish, response.finish_raw.as_deref()), (FinishReason::Stop, Some("stop")));
+        assert_eq!(response.usage.total(), Some(11));
+    }
+
+    #[test]
+    fn every_kind_of_content_has_its_block() {
+        let text = |text: &str| Block::Text(text.to_owned());
+        let cases = [
+            (
+                r#"{"content":"","tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":""}}]}"#,
+                vec![call("a", "f", "{}")],
+            ),
+            (
+                r#"{"content":null,"tool_calls":[{"function":{"name":"f","arguments":{"x":1}}},{"function":{"name":"g"}}]}"#,
+                vec![call("call_abc_0", "f", r#"{"x":1}"#), call("call_abc_1", "g", "{}")],
+            ),
+            (
+                r#"{"function_call":{"name":"f","arguments":"{\"x\":1}"}}"#,
+                vec![call("call_abc_0", "f", r#"{"x":1}"#)],
+            ),
+            (
+                r#"{"content":"a","function_call":{"name":"","arguments":""},"audio":{"id":"","data":""}}"#,
+                vec![text("a")],
+            ),
+            (r#"{"content":null,"refusal":"No."}"#, vec![Block::Refusal("No.".to_owned())]),
+            (r#"{"content":"a","reasoning_content":"hm"}"#, vec![thinking("hm"), text("a")]),
+            (r#"{"content":"a","reasoning":"hm","reasoning_content":""}"#, vec![thinking("hm"), text("a")]),
+            (
+                r#"{"content":"a","reasoning_details":[{"type":"reasoning.text","text":"hm","signature":"s"}]}"#,
+                vec![
+                    thinking("hm"),
+                    text("a"),
+                    kept(r#"{"reasoning_details":[{"type":"reasoning.text","text":"hm","signature":"s"}]}"#),
+                ],
+            ),
+            (
+                r#"{"content":[{"type":"thinking","thinking":[{"type":"text","text":"hm"}]},{"type":"text","text":"a"},{"type":"reference","reference_ids":[1]}]}"#,
+                vec![thinking("hm"), text("a"), kept(r#"{"type":"reference","reference_ids":[1]}"#)],
+            ),
+            (
+                r#"{"content":"a","annotations":[{"type":"url_citation"}]}"#,
+                vec![text("a"), kept(r#"{"annotations":[{"type":"url_citation"}]}"#)],
+            ),
+            (
+                r#"{"audio":{"id":"audio_1","data":"AA==","transcript":"a"}}"#,
+                vec![kept(r#"{"audio":{"id":"audio_1","data":"AA==","transcript":"a"}}"#)],
+            ),
+            (
+                r#"{"tool_calls":[{"id":"a","type":"custom","custom":{"name":"f","input":"x"}}]}"#,
+                vec![kept(
+                    r#"{"tool_calls":[{"id":"a","type":"custom","custom":{"name":"f","input":"x"}}]}"#,
+                )],
+            ),
+            ("{}", vec![]),
+        ];
+        for (json, content) in cases {
+            assert_eq!(message(json, "stop").content, content, "{json}");
+        }
+    }
+
+    #[test]
+    fn calls_and_refusals_decide_what_stop_means() {
+        let call = r#"{"tool_calls":[{"id":"a","function":{"name":"f"}}]}"#;
+        assert_eq!(message(call, "stop").finish, FinishReason::ToolCalls);
+        assert_eq!(message(call, "length").finish, FinishReason::Length);
+        assert_eq!(message(r#"{"refusal":"No."}"#, "stop").finish, FinishReason::Refusal);
+        assert_eq!(message(r#"{"content":"a"}"#, "bored").finish_raw.as_deref(), Some("bored"));
+    }
+
+    #[test]
+    fn an_error_under_a_successful_status_is_an_error() {
+        let cases = [
+            (r#"{"error":{"code":429,"message":"slow"}}"#, ErrorKind::RateLimited),
+            (r#"{"error":{"code":"content_filter","status":400,"message":"no"}}"#, ErrorKind::Refused),
+            (r#"{"detail":"who are you"}"#, ErrorKind::Server),
+            (
+                r#"{"choices":[{"error":{"code":502,"message":"upstream"},"message":{},"finish_reason":"error"}]}"#,
+                ErrorKind::Server,
+            ),
+            (r#"{"choices":[]}"#, ErrorKind::Unreadable),
+            ("{}", ErrorKind::Unreadable),
+            ("<html>", ErrorKind::Unreadable),
+            (r#"{"choices":[{"message":{"content":7}}]}"#, ErrorKind::Unreadable),
+        ];
+        for (text, kind) in cases {
+            let failure = read(text).expect_err(text);
+            assert_eq!(failure.kind, kind, "{text}: {failure}");
+            assert_eq!(failure.provider_request_id.as_deref(), Some("req_1"), "{text}");
+        }
+    }
 }

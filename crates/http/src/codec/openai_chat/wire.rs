@@ -123,7 +123,8 @@ impl<'a> Message<'a> {
     /// send the same text twice.
     pub(super) fn take_reasoning(&mut self) -> Option<Text<'a>> {
         let filled = |text: &Text<'_>| !text.is_empty();
-        let named = self.reasoning_content.take().filter(filled).or(self.reasoning.take().filter(filled));
+        let named = self.reasoning_content.take().filter(filled);
+        let named = named.or_else(|| self.reasoning.take().filter(filled));
         named.or_else(|| self.reasoning_details.and_then(details_text).map(Text::from))
     }
 
@@ -136,7 +137,10 @@ impl<'a> Message<'a> {
         ];
         let audio = self.audio.filter(|audio| has_audio(audio)).map(|audio| (Field::Audio, audio));
         let filled = |raw: &RawValue| raw.get() != "[]";
-        lists.into_iter().filter_map(move |(field, raw)| Some((field, raw.filter(|raw| filled(raw))?))).chain(audio)
+        lists
+            .into_iter()
+            .filter_map(move |(field, raw)| Some((field, raw.filter(|raw| filled(raw))?)))
+            .chain(audio)
     }
 }
 
@@ -176,8 +180,10 @@ fn details_text(raw: &RawValue) -> Option<String> {
         summary: Option<Text<'a>>,
     }
     let details: Vec<Detail<'_>> = serde_json::from_str(raw.get()).ok()?;
-    let whole: String =
-        details.iter().filter_map(|detail| Some(detail.text.as_ref().or(detail.summary.as_ref())?.as_str())).collect();
+    let whole: String = details
+        .iter()
+        .filter_map(|detail| Some(detail.text.as_ref().or(detail.summary.as_ref())?.as_str()))
+        .collect();
     (!whole.is_empty()).then_some(whole)
 }
 
@@ -259,14 +265,13 @@ impl<'a> Part<'a> {
             thinking: Option<&'a RawValue>,
         }
         let Ok(body) = serde_json::from_str::<Body<'_>>(raw.get()) else { return Self::Other(raw) };
-        match (body.kind.as_ref().map(Text::as_str), body) {
-            (Some("text"), Body { text: Some(text), .. }) => Self::Text(text),
-            (Some("refusal"), Body { refusal: Some(refusal), .. }) => Self::Refusal(refusal),
-            (Some("thinking"), Body { thinking: Some(thinking), .. }) => {
-                thinking_text(thinking).map_or(Self::Other(raw), Self::Thinking)
-            }
-            _ => Self::Other(raw),
-        }
+        let part = match body.kind.as_ref().map(Text::as_str) {
+            Some("text") => body.text.map(Self::Text),
+            Some("refusal") => body.refusal.map(Self::Refusal),
+            Some("thinking") => body.thinking.and_then(thinking_text).map(Self::Thinking),
+            _ => None,
+        };
+        part.unwrap_or(Self::Other(raw))
     }
 }
 
@@ -440,11 +445,10 @@ mod tests {
         let n = Tokens::Reported;
         let none = Usage::default();
         let cases = [
-            ("{\"prompt_tokens\":9,\"completion_tokens\":4,\"total_tokens\":13}", Usage {
-                input: n(9),
-                output: n(4),
-                ..none
-            }),
+            (
+                "{\"prompt_tokens\":9,\"completion_tokens\":4,\"total_tokens\":13}",
+                Usage { input: n(9), output: n(4), ..none },
+            ),
             (
                 r#"{"prompt_tokens":100,"completion_tokens":30,"total_tokens":130,
                     "prompt_tokens_details":{"cached_tokens":64,"cache_write_tokens":16,"audio_tokens":5},
@@ -461,12 +465,10 @@ mod tests {
                 },
             ),
             // DeepSeek
-            ("{\"prompt_tokens\":50,\"prompt_cache_hit_tokens\":40,\"completion_tokens\":1}", Usage {
-                input: n(10),
-                cache_read: n(40),
-                output: n(1),
-                ..none
-            }),
+            (
+                "{\"prompt_tokens\":50,\"prompt_cache_hit_tokens\":40,\"completion_tokens\":1}",
+                Usage { input: n(10), cache_read: n(40), output: n(1), ..none },
+            ),
             // xAI: reasoning stands beside completion_tokens.
             (
                 r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":35,
@@ -530,7 +532,8 @@ mod tests {
 
     #[test]
     fn only_the_first_choice_is_read_and_nothing_of_it_is_copied() {
-        let text = r#"{"choices":[{"index":1,"delta":{"content":"b"}},{"delta":{"content":"a"}},{"index":2}]}"#;
+        let text =
+            r#"{"choices":[{"index":1,"delta":{"content":"b"}},{"delta":{"content":"a"}},{"index":2}]}"#;
         let body: Completion<'_> = serde_json::from_str(text).expect("JSON");
         let choice = body.choices.and_then(|choices| choices.0).expect("index 0");
         let content = choice.delta.and_then(|delta| delta.content);

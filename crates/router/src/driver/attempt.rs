@@ -1,0 +1,149 @@
+//! One route: admit, send, wait, send again.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use leverframe_core::{
+    error::{ErrorKind, Failure},
+    guard::{Gate, RetryPermit},
+    lifecycle::{
+        Lifecycle, On, RateLimitHit, RateLimited, Ready, RequestFailed, Requesting, Retrying, RetryRequest,
+        SendRequest, Sent, Streaming,
+    },
+    time::Timestamp,
+};
+
+use super::{Drive, Reached, Unanswered};
+
+/// A request that may be sent.
+enum Sendable {
+    First(Lifecycle<Requesting<Ready>>),
+    Again(Lifecycle<Retrying>),
+}
+
+/// A request that cannot go on as it is.
+pub(super) enum Stuck {
+    Ready(Lifecycle<Requesting<Ready>>),
+    Retrying(Lifecycle<Retrying>),
+    Sent(Lifecycle<Requesting<Sent>>),
+    Streaming(Lifecycle<Streaming>),
+}
+
+impl Drive<'_> {
+    /// Sends on one route until it answers or has had its tries.
+    pub(super) async fn attempts(
+        &mut self,
+        ready: Lifecycle<Requesting<Ready>>,
+        request: http::Request<Bytes>,
+    ) -> Result<Reached, Unanswered> {
+        let route = Arc::clone(ready.route());
+        let Some(provider) = self.inner.provider(&route.provider) else {
+            unreachable!("routes are made of configured providers")
+        };
+        let gate = self.inner.gate(provider, &route);
+        let mut sendable = Sendable::First(ready);
+        let mut retries = 0;
+        loop {
+            let (stuck, failure) = match self.admit(&gate, sendable) {
+                Ok(sent) => match self.exchange(sent, request.clone()).await {
+                    Ok(reached) => return Ok(reached),
+                    Err(broken) => broken,
+                },
+                Err(refused) => refused,
+            };
+            sendable = Sendable::Again(self.recover(stuck, failure, retries).await?);
+            retries += 1;
+        }
+    }
+
+    fn admit(&self, gate: &Arc<Gate>, sendable: Sendable) -> Result<Lifecycle<Requesting<Sent>>, (Stuck, Failure)> {
+        let at = self.inner.now();
+        match (gate.admit(at), sendable) {
+            (Ok(admission), Sendable::First(ready)) => Ok(ready.on(SendRequest { admission, at })),
+            (Ok(admission), Sendable::Again(retrying)) => Ok(retrying.on(SendRequest { admission, at })),
+            (Err(refusal), Sendable::First(ready)) => Err((Stuck::Ready(ready), refusal.into_failure(at))),
+            (Err(refusal), Sendable::Again(retrying)) => {
+                Err((Stuck::Retrying(retrying), refusal.into_failure(at)))
+            }
+        }
+    }
+
+    /// Waits as long as the failure asks for, if a retry is permitted.
+    async fn recover(&mut self, stuck: Stuck, failure: Failure, retries: u32) -> Result<Lifecycle<Retrying>, Unanswered> {
+        let at = self.inner.now();
+        let permit = RetryPermit::grant(
+            &self.inner.settings.retry,
+            &failure,
+            retries,
+            self.plan.budget(),
+            self.deadline,
+            at,
+            &mut self.rng,
+        );
+        if failure.kind == ErrorKind::RateLimited {
+            return self.wait_out(stuck, failure, permit.ok(), at).await;
+        }
+        match permit {
+            Ok(permit) => {
+                let not_before = permit.not_before();
+                let retrying = stuck.retry(permit, failure, at)?;
+                self.sleep_until(not_before).await;
+                Ok(retrying)
+            }
+            Err(_) => Err(stuck.fail(failure, at)),
+        }
+    }
+
+    /// Through `RateLimited`, and on if the wait is worth it.
+    async fn wait_out(
+        &self,
+        stuck: Stuck,
+        failure: Failure,
+        permit: Option<RetryPermit>,
+        at: Timestamp,
+    ) -> Result<Lifecycle<Retrying>, Unanswered> {
+        let until = match &permit {
+            Some(permit) => permit.not_before(),
+            None => at + failure.retry_after.unwrap_or_default(),
+        };
+        let limited = stuck.limit(failure.clone(), until, at);
+        let Some(permit) = permit else { return Err(limited.on(RequestFailed { failure, at })) };
+        self.sleep_until(until).await;
+        Ok(limited.on(RetryRequest { permit, resend: (), at: self.inner.now() }))
+    }
+
+    async fn sleep_until(&self, instant: Timestamp) {
+        tokio::time::sleep(instant.since(self.inner.now())).await;
+    }
+}
+
+impl Stuck {
+    fn retry(self, permit: RetryPermit, failure: Failure, at: Timestamp) -> Result<Lifecycle<Retrying>, Unanswered> {
+        match self {
+            Self::Sent(sent) => Ok(sent.on(RetryRequest { permit, resend: (), at })),
+            Self::Streaming(stream) => Ok(stream.on(RetryRequest { permit, resend: (), at })),
+            // What was refused before it was sent is waited for in `RateLimited` or not at all.
+            Self::Ready(_) | Self::Retrying(_) => Err(self.fail(failure, at)),
+        }
+    }
+
+    fn limit(self, failure: Failure, until: Timestamp, at: Timestamp) -> Lifecycle<RateLimited> {
+        let event = RateLimitHit { failure, until, at };
+        match self {
+            Self::Ready(ready) => ready.on(event),
+            Self::Retrying(retrying) => retrying.on(event),
+            Self::Sent(sent) => sent.on(event),
+            Self::Streaming(stream) => stream.on(event),
+        }
+    }
+
+    fn fail(self, failure: Failure, at: Timestamp) -> Unanswered {
+        let event = RequestFailed { failure, at };
+        match self {
+            Self::Ready(ready) => ready.on(event),
+            Self::Retrying(retrying) => retrying.on(event),
+            Self::Sent(sent) => sent.on(event),
+            Self::Streaming(stream) => stream.on(event),
+        }
+    }
+}

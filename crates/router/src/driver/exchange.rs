@@ -1,0 +1,187 @@
+//! One HTTP exchange, up to a whole answer or the first content of a stream.
+
+use std::ops::ControlFlow;
+
+use bytes::Bytes;
+use http::{StatusCode, header::CONTENT_TYPE};
+use leverframe_core::{
+    error::{Clock, ErrorKind, Failure},
+    lifecycle::{
+        Lifecycle, On, ReceiveResponse, ReceiveStreamChunk, Requesting, Sent, StreamComplete, Streaming,
+    },
+    model::{Dialect, StreamEvent},
+};
+use leverframe_http::{
+    codec::{self, StreamDecoder},
+    transport::{Body, Clocks, TransportError},
+};
+
+use super::{Drive, Reached, attempt::Stuck};
+use crate::stream::Live;
+
+/// Most bytes of an error's body that are read.
+const MAX_ERROR_BODY: usize = 1 << 20;
+
+/// Most events without content that are held back before the first content.
+/// A provider that sends more is not answering.
+const MAX_HELD_BACK: usize = 10_000;
+
+/// The headers of a good answer.
+type Head = http::Response<Body>;
+
+impl Drive<'_> {
+    /// One exchange. What breaks comes back with the state it broke in.
+    pub(super) async fn exchange(
+        &mut self,
+        mut sent: Lifecycle<Requesting<Sent>>,
+        request: http::Request<Bytes>,
+    ) -> Result<Reached, (Stuck, Failure)> {
+        let dialect = sent.route().dialect;
+        let head = match self.headers(dialect, request).await {
+            Ok(head) => head,
+            Err(failure) => return Err((Stuck::Sent(sent), failure)),
+        };
+        let id = codec::provider_request_id(dialect, head.headers());
+        sent.named(id.clone());
+        if self.streamed && is_event_stream(&head) {
+            return self.first_content(sent, dialect, head, id).await;
+        }
+        match self.whole(dialect, head).await {
+            Ok(response) => {
+                let at = self.inner.now();
+                Ok(Reached::Whole(sent.on(ReceiveResponse { response, at }), Vec::new()))
+            }
+            Err(failure) => Err((Stuck::Sent(sent), failure)),
+        }
+    }
+
+    /// Sends and waits for the headers; a bad status is a failure.
+    async fn headers(&self, dialect: Dialect, request: http::Request<Bytes>) -> Result<Head, Failure> {
+        let left = self.deadline.remaining(self.inner.now());
+        let clocks = self.inner.settings.clocks;
+        let clocks = Clocks { total: Some(clocks.total.map_or(left, |total| total.min(left))), ..clocks };
+        let sent = self.inner.transport.send(request, &clocks).await;
+        let response = sent.map_err(|error| self.failure(error))?;
+        let (head, body) = response.into_parts();
+        if head.status.is_success() {
+            return Ok(http::Response::from_parts(head, body));
+        }
+        // What can be read of the body explains the status; the status alone is enough.
+        let body = body.collect(MAX_ERROR_BODY).await.unwrap_or_default();
+        Err(codec::read_error(dialect, head.status.as_u16(), &head.headers, &body))
+    }
+
+    async fn whole(&self, dialect: Dialect, head: Head) -> Result<leverframe_core::model::Response, Failure> {
+        let (head, body) = head.into_parts();
+        let body = body.collect(usize::MAX).await.map_err(|error| self.failure(error))?;
+        codec::decode(dialect, &head.headers, &body).map_err(|failure| failure.with_status(head.status.as_u16()))
+    }
+
+    /// Reads a stream up to its first content, so that what breaks before it
+    /// can be tried again unseen.
+    async fn first_content(
+        &self,
+        sent: Lifecycle<Requesting<Sent>>,
+        dialect: Dialect,
+        head: Head,
+        provider_request_id: Option<String>,
+    ) -> Result<Reached, (Stuck, Failure)> {
+        let mut body = head.into_body();
+        let mut decoder = StreamDecoder::new(dialect, self.inner.settings.stream_limits);
+        let mut held = HeldBack::Nothing(sent);
+        let mut events = Vec::new();
+        loop {
+            let event = match self.next_event(&mut decoder, &mut body).await {
+                Ok(event) => event,
+                Err(failure) => {
+                    let failure = failure
+                        .with_status(StatusCode::OK.as_u16())
+                        .with_provider_request_id(provider_request_id);
+                    return Err((held.stuck(), failure));
+                }
+            };
+            events.push(event.clone());
+            let begun = event.is_content();
+            held = match held.take_in(event, self.inner.now()) {
+                ControlFlow::Continue(held) => held,
+                ControlFlow::Break(completed) => return Ok(Reached::Whole(completed, events)),
+            };
+            if begun && let HeldBack::Events(stream) = held {
+                body.first_token_seen();
+                return Ok(Reached::Begun(Live::new(stream.commit(), events, decoder, body, self.deadline)));
+            }
+            if events.len() > MAX_HELD_BACK {
+                let message = format!("the stream has more than {MAX_HELD_BACK} events and no content");
+                return Err((held.stuck(), Failure::new(ErrorKind::Unreadable, message)));
+            }
+        }
+    }
+
+    async fn next_event(&self, decoder: &mut StreamDecoder, body: &mut Body) -> Result<StreamEvent, Failure> {
+        let mut ended = false;
+        loop {
+            if let Some(event) = decoder.next_event()? {
+                return Ok(event);
+            }
+            if ended {
+                // finish() has failed or pushed the terminal event, and that was taken.
+                return Err(Failure::new(ErrorKind::Interrupted, "the stream ended"));
+            }
+            match body.chunk().await {
+                Some(Ok(chunk)) => decoder.push(chunk),
+                Some(Err(error)) => return Err(self.failure(error)),
+                None => {
+                    decoder.finish()?;
+                    ended = true;
+                }
+            }
+        }
+    }
+
+    /// The transport's failure; the attempt's total time is the request's own
+    /// when that is what ran out.
+    fn failure(&self, error: TransportError) -> Failure {
+        match error {
+            TransportError::Timeout(Clock::Total) if self.deadline.has_passed(self.inner.now()) => self.too_late(),
+            error => error.into(),
+        }
+    }
+}
+
+/// A stream of which nothing was handed over.
+#[expect(clippy::large_enum_variant, reason = "lives on the stack of one function")]
+enum HeldBack {
+    Nothing(Lifecycle<Requesting<Sent>>),
+    Events(Lifecycle<Streaming>),
+}
+
+impl HeldBack {
+    /// Takes an event in; breaks with a whole answer at the terminal frame.
+    fn take_in(
+        self,
+        event: StreamEvent,
+        at: leverframe_core::time::Timestamp,
+    ) -> ControlFlow<Lifecycle<leverframe_core::lifecycle::Completed>, Self> {
+        let chunk = ReceiveStreamChunk { event, at };
+        let stream = match self {
+            Self::Nothing(sent) => sent.on(chunk),
+            Self::Events(stream) => stream.on(chunk),
+        };
+        match stream.terminal_frame() {
+            Some(frame) => ControlFlow::Break(stream.on(StreamComplete { frame, at })),
+            None => ControlFlow::Continue(Self::Events(stream)),
+        }
+    }
+
+    fn stuck(self) -> Stuck {
+        match self {
+            Self::Nothing(sent) => Stuck::Sent(sent),
+            Self::Events(stream) => Stuck::Streaming(stream),
+        }
+    }
+}
+
+fn is_event_stream(head: &Head) -> bool {
+    let content_type = head.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    content_type.trim_start().to_ascii_lowercase().starts_with("text/event-stream")
+}

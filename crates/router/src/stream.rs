@@ -1,0 +1,194 @@
+//! The answer as it arrives.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    vec,
+};
+
+use futures_core::Stream;
+use leverframe_core::{
+    error::{Clock, ErrorKind, Failure},
+    guard::Deadline,
+    lifecycle::{Lifecycle, On, ReceiveStreamChunk, RequestFailed, Route, Seen, StreamComplete, Streaming},
+    model::StreamEvent,
+    record::Record,
+    time::Timestamp,
+};
+use leverframe_http::{
+    codec::StreamDecoder,
+    transport::{Body, TransportError},
+};
+
+use crate::{Answer, Error, driver, router::Inner};
+
+/// The events of a streamed answer.
+///
+/// Ends after [`StreamEvent::End`], or after one error. Dropping it before
+/// that cancels the request: the connection is closed and the record says so.
+pub struct ResponseStream {
+    state: State,
+}
+
+#[expect(clippy::large_enum_variant, reason = "there is one per stream, and Live is boxed")]
+enum State {
+    Live(Arc<Inner>, Box<Live>),
+    /// The answer was whole before it had content.
+    Whole(Answer, vec::IntoIter<StreamEvent>),
+    Ended(Answer),
+    Broken(Error),
+    /// Only while a poll is under way.
+    Moving,
+}
+
+/// A stream whose first content is about to be handed over.
+pub(crate) struct Live {
+    lifecycle: Lifecycle<Streaming, Seen>,
+    /// Events that were held back, oldest first.
+    held: VecDeque<StreamEvent>,
+    decoder: StreamDecoder,
+    body: Body,
+    deadline: Deadline,
+    /// When the bytes being read arrived. The clock is read once per chunk, not per event.
+    now: Timestamp,
+}
+
+impl Live {
+    pub(crate) fn new(
+        lifecycle: Lifecycle<Streaming, Seen>,
+        held: Vec<StreamEvent>,
+        decoder: StreamDecoder,
+        body: Body,
+        deadline: Deadline,
+    ) -> Self {
+        Self { lifecycle, held: held.into(), decoder, body, deadline, now: Timestamp::EPOCH }
+    }
+
+    /// The next event, or how the stream broke off.
+    fn poll_event(&mut self, inner: &Inner, cx: &mut Context<'_>) -> Poll<Result<StreamEvent, Failure>> {
+        if self.now == Timestamp::EPOCH {
+            self.now = inner.now();
+        }
+        loop {
+            match self.decoder.next_event() {
+                Ok(Some(event)) => return Poll::Ready(Ok(event)),
+                Ok(None) => {}
+                Err(failure) => return Poll::Ready(Err(failure)),
+            }
+            match ready!(self.body.poll_chunk(cx)) {
+                Some(Ok(chunk)) => {
+                    self.now = inner.now();
+                    self.decoder.push(chunk);
+                }
+                Some(Err(error)) => return Poll::Ready(Err(self.broken(inner, error))),
+                None => match self.decoder.finish() {
+                    Ok(()) => {}
+                    Err(failure) => return Poll::Ready(Err(failure)),
+                },
+            }
+        }
+    }
+
+    fn broken(&self, inner: &Inner, error: TransportError) -> Failure {
+        match error {
+            TransportError::Timeout(Clock::Total) if self.deadline.has_passed(inner.now()) => {
+                Failure::new(ErrorKind::DeadlineExceeded, "the request's time is up; allow more with Request::timeout")
+            }
+            error => error.into(),
+        }
+    }
+}
+
+impl ResponseStream {
+    pub(crate) fn begun(inner: Arc<Inner>, live: Live) -> Self {
+        Self { state: State::Live(inner, Box::new(live)) }
+    }
+
+    pub(crate) fn whole(answer: Answer, events: Vec<StreamEvent>) -> Self {
+        Self { state: State::Whole(answer, events.into_iter()) }
+    }
+
+    /// The route that is answering; `None` once the stream has ended.
+    pub fn route(&self) -> Option<&Arc<Route>> {
+        match &self.state {
+            State::Live(_, live) => Some(live.lifecycle.route()),
+            _ => None,
+        }
+    }
+
+    /// What is remembered of the request, once the stream has ended.
+    pub fn record(&self) -> Option<&Arc<Record>> {
+        match &self.state {
+            State::Whole(answer, _) | State::Ended(answer) => Some(answer.record()),
+            State::Broken(error) => error.record(),
+            State::Live(..) | State::Moving => None,
+        }
+    }
+
+    /// Reads to the end and returns the whole answer, as [`Router::send`](crate::Router::send) would.
+    ///
+    /// # Errors
+    /// The [`Error`] the stream ends in, with the text that had arrived.
+    pub async fn collect(mut self) -> Result<Answer, Error> {
+        while let Some(event) = std::future::poll_fn(|cx| Pin::new(&mut self).poll_next(cx)).await {
+            event?;
+        }
+        match self.state {
+            State::Whole(answer, _) | State::Ended(answer) => Ok(answer),
+            State::Broken(error) => Err(error),
+            State::Live(..) | State::Moving => unreachable!("a stream that has ended is in none of these states"),
+        }
+    }
+}
+
+impl Stream for ResponseStream {
+    type Item = Result<StreamEvent, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let event = match &mut self.state {
+            State::Live(inner, live) => match live.held.pop_front() {
+                Some(event) => return Poll::Ready(Some(Ok(event))),
+                None => ready!(live.poll_event(inner, cx)),
+            },
+            State::Whole(_, events) => return Poll::Ready(events.next().map(Ok)),
+            State::Ended(_) | State::Broken(_) | State::Moving => return Poll::Ready(None),
+        };
+        let State::Live(inner, mut live) = std::mem::replace(&mut self.state, State::Moving) else {
+            unreachable!("it was live above")
+        };
+        let at = live.now;
+        let event = match event {
+            Ok(event) => event,
+            Err(failure) => {
+                let failed = live.lifecycle.on(RequestFailed { failure, at });
+                let error = driver::error(&inner, failed);
+                self.state = State::Broken(error.clone());
+                return Poll::Ready(Some(Err(error)));
+            }
+        };
+        live.lifecycle = live.lifecycle.on(ReceiveStreamChunk { event: event.clone(), at });
+        self.state = match live.lifecycle.terminal_frame() {
+            Some(frame) => {
+                let completed = live.lifecycle.on(StreamComplete { frame, at });
+                State::Ended(driver::answer(&inner, completed))
+            }
+            None => State::Live(inner, live),
+        };
+        Poll::Ready(Some(Ok(event)))
+    }
+}
+
+impl fmt::Debug for ResponseStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match &self.state {
+            State::Live(..) => "live",
+            State::Whole(..) | State::Ended(_) => "ended",
+            State::Broken(_) => "broken",
+            State::Moving => "moving",
+        };
+        f.debug_struct("ResponseStream").field("state", &state).finish_non_exhaustive()
+    }
+}
