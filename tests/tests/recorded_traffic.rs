@@ -33,6 +33,26 @@ use serde_json::Value;
 /// listed but agrees fails the test, so that the list stays honest.
 const KNOWN: &[(Dialect, &str, &str)] = &[
     (
+        Dialect::Anthropic,
+        "ai.spliced-message-start.0",
+        "two messages spliced into one stream; the SDK keeps the first id, we the last",
+    ),
+    (
+        Dialect::Anthropic,
+        "anthropic-sdk-python.fallback-response.0",
+        "the model of a fallback block, a beta that is not asked for and stays opaque",
+    ),
+    (
+        Dialect::Anthropic,
+        "anthropic-sdk-python.incomplete-partial-json-response.0",
+        "arguments cut short by max_tokens; the SDK mends the JSON, we keep what was written",
+    ),
+    (
+        Dialect::Anthropic,
+        "mirascope.web-search-tool-anthropic-performs-web-search-and-returns-result.1",
+        "the provider's split of cache writes adds up to less than its total of them",
+    ),
+    (
         Dialect::OpenAiChat,
         "pydantic-ai.test-openai-moderation-stream.0",
         "a chunk without usage follows the one with it; the SDK forgets, we keep",
@@ -426,7 +446,10 @@ impl Differences {
         self.texts(answer, expected);
         self.same("id", answer.id.as_deref().unwrap_or_default(), &expected["response_id"]);
         self.same("model", answer.model.as_deref().unwrap_or_default(), &expected["model"]);
-        self.same("finish", answer.finish.as_deref().unwrap_or_default(), &expected["finish_reason_raw"]);
+        // Gemini gives a blocked prompt a reason of its own and no finish reason.
+        let mut reasons = [&expected["finish_reason_raw"], &expected["block_reason"]].into_iter();
+        let finish = reasons.find(|reason| reason.is_string()).unwrap_or(&Value::Null);
+        self.same("finish", answer.finish.as_deref().unwrap_or_default(), finish);
         self.usage(dialect, &answer.usage, &expected["usage"]);
         if expected.get("oracle_note").is_none() {
             self.calls(answer, expected);

@@ -47,10 +47,19 @@ struct Limit {
 const LIMITS: [Limit; 6] = [
     Limit { remaining: "x-ratelimit-remaining-requests", reset: "x-ratelimit-reset-requests" },
     Limit { remaining: "x-ratelimit-remaining-tokens", reset: "x-ratelimit-reset-tokens" },
-    Limit { remaining: "anthropic-ratelimit-requests-remaining", reset: "anthropic-ratelimit-requests-reset" },
+    Limit {
+        remaining: "anthropic-ratelimit-requests-remaining",
+        reset: "anthropic-ratelimit-requests-reset",
+    },
     Limit { remaining: "anthropic-ratelimit-tokens-remaining", reset: "anthropic-ratelimit-tokens-reset" },
-    Limit { remaining: "anthropic-ratelimit-input-tokens-remaining", reset: "anthropic-ratelimit-input-tokens-reset" },
-    Limit { remaining: "anthropic-ratelimit-output-tokens-remaining", reset: "anthropic-ratelimit-output-tokens-reset" },
+    Limit {
+        remaining: "anthropic-ratelimit-input-tokens-remaining",
+        reset: "anthropic-ratelimit-input-tokens-reset",
+    },
+    Limit {
+        remaining: "anthropic-ratelimit-output-tokens-remaining",
+        reset: "anthropic-ratelimit-output-tokens-reset",
+    },
 ];
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -136,7 +145,8 @@ mod tests {
     #[test]
     fn every_notation_is_read() {
         let date = ("date", "Wed, 19 Aug 2026 14:34:00 GMT");
-        let cases: &[(&[(&'static str, &str)], Option<f64>)] = &[
+        type Case<'a> = (&'a [(&'static str, &'a str)], Option<f64>);
+        let cases: &[Case<'_>] = &[
             (&[], None),
             (&[("retry-after", "7")], Some(7.0)),
             (&[("retry-after", "0.5")], Some(0.5)),
@@ -151,10 +161,16 @@ mod tests {
             (&[("retry-after-ms", "1500")], Some(1.5)),
             (&[("retry-after", "1"), ("retry-after-ms", "0")], Some(1.0)),
             (&[("retry-after", "1"), ("retry-after-ms", "2500")], Some(2.5)),
-            (&[("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-reset-requests", "1m51.595s")], Some(111.595)),
+            (
+                &[("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-reset-requests", "1m51.595s")],
+                Some(111.595),
+            ),
             (&[("x-ratelimit-remaining-requests", "3"), ("x-ratelimit-reset-requests", "1m51.595s")], None),
             (&[("x-ratelimit-remaining-tokens", "0"), ("x-ratelimit-reset-tokens", "192")], Some(192.0)),
-            (&[date, ("x-ratelimit-remaining-tokens", "0"), ("x-ratelimit-reset-tokens", "1787150050")], Some(10.0)),
+            (
+                &[date, ("x-ratelimit-remaining-tokens", "0"), ("x-ratelimit-reset-tokens", "1787150050")],
+                Some(10.0),
+            ),
             (
                 &[
                     date,

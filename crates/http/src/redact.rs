@@ -18,7 +18,8 @@ pub(crate) fn secrets(text: &str) -> Cow<'_, str> {
     let mut before = "";
     for (start, word) in words(text) {
         let assigned = text.get(..start).is_some_and(|text| text.ends_with('='));
-        let follows = before.eq_ignore_ascii_case("bearer") || (assigned && before.eq_ignore_ascii_case("key"));
+        let follows =
+            before.eq_ignore_ascii_case("bearer") || (assigned && before.eq_ignore_ascii_case("key"));
         let secret = (follows && word.len() >= 8) || PREFIXES.iter().any(|prefix| word.starts_with(prefix));
         before = word;
         if secret {
@@ -73,7 +74,10 @@ mod tests {
     #[test]
     fn keys_do_not_pass() {
         let cases = [
-            ("Incorrect API key provided: sk-proj-abc***xyz. See docs", "Incorrect API key provided: [redacted] See docs"),
+            (
+                "Incorrect API key provided: sk-proj-abc***xyz. See docs",
+                "Incorrect API key provided: [redacted] See docs",
+            ),
             ("key AIzaSyA-1234_5 is bad", "key [redacted] is bad"),
             ("Authorization: Bearer abcdef123456", "Authorization: Bearer [redacted]"),
             ("https://x/?key=abcdefgh12&alt=sse", "https://x/?key=[redacted]&alt=sse"),

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 /// The version of the Anthropic API that is asked for unless configured
 /// otherwise (Anthropic API reference, versioning).
-pub const ANTHROPIC_VERSION: &str = "2023-06-01";
+const ANTHROPIC_VERSION: &str = "2023-06-01";
 
 /// A provider's address, dialect and key, checked once.
 ///
@@ -101,7 +101,10 @@ impl Endpoint {
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let host = self.base.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_owned));
-        f.debug_struct("Endpoint").field("dialect", &self.dialect).field("host", &host).finish_non_exhaustive()
+        f.debug_struct("Endpoint")
+            .field("dialect", &self.dialect)
+            .field("host", &host)
+            .finish_non_exhaustive()
     }
 }
 
@@ -169,7 +172,7 @@ mod tests {
         let endpoint = endpoint("http://127.0.0.1:1/", "sk-secret").expect("valid");
         assert_eq!(endpoint.url("/v1"), "http://127.0.0.1:1/v1");
         assert!(!format!("{endpoint:?} {:?}", endpoint.credential("Bearer ")).contains("secret"));
-        assert_eq!(super::check_key(""), Err(EndpointError::Key("is empty")));
-        assert!(super::check_key("sk\n").is_err_and(|error| !error.to_string().contains("sk")));
+        assert_eq!(check_key(""), Err(EndpointError::Key("is empty")));
+        assert!(check_key("sk\n").is_err_and(|error| !error.to_string().contains("sk")));
     }
 }

@@ -93,9 +93,8 @@ impl StreamDecoder {
         if self.failed {
             return Ok(());
         }
-        self.sse.end();
         loop {
-            let read = match self.sse.next_item() {
+            let read = match self.sse.finish() {
                 Ok(None) => break,
                 Ok(Some(item)) => self.dialect.reader().read(item, &mut self.ready),
                 // A body cut inside a character was cut, not written wrongly.

@@ -38,7 +38,10 @@ pub struct Body {
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Body").field("received", &self.received).field("over", &self.over).finish_non_exhaustive()
+        f.debug_struct("Body")
+            .field("received", &self.received)
+            .field("over", &self.over)
+            .finish_non_exhaustive()
     }
 }
 
@@ -90,7 +93,9 @@ impl Body {
                     return Poll::Ready(Some(Err(TransportError::Body(Arc::new(error)))));
                 }
                 Poll::Ready(None) => return Poll::Ready(None),
-                Poll::Pending => return self.poll_clocks(cx).map(|clock| Some(Err(TransportError::Timeout(clock)))),
+                Poll::Pending => {
+                    return self.poll_clocks(cx).map(|clock| Some(Err(TransportError::Timeout(clock))));
+                }
             }
         }
     }

@@ -66,5 +66,12 @@ impl From<TransportError> for Failure {
 }
 
 fn has_connect_timeout(error: &(dyn StdError + 'static)) -> bool {
-    std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<ConnectTimeout>())
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.is::<ConnectTimeout>() {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }

@@ -1,1 +1,267 @@
-//! placeholder
+//! The JSON of an answer, as Anthropic defines it. Everything that is not
+//! needed to make sense of an answer is optional.
+
+use leverframe_core::model::{Block, Dialect, FinishReason, Json, Opaque, Thinking, Tokens, ToolCall, Usage};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::codec::text::Text;
+
+/// A message: an answer, or what `message_start` says of one.
+#[derive(Debug, Deserialize)]
+pub(super) struct Message<'a> {
+    #[serde(borrow)]
+    pub(super) id: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) model: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(super) content: Option<Vec<&'a RawValue>>,
+    #[serde(borrow)]
+    pub(super) stop_reason: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) stop_sequence: Option<Text<'a>>,
+    #[serde(default)]
+    pub(super) usage: Option<UsageBody>,
+}
+
+/// Token counts. A streamed answer reports them twice, the second time in part.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub(super) struct UsageBody {
+    input_tokens: Option<u64>,
+    cache_read_input_tokens: Option<u64>,
+    cache_creation_input_tokens: Option<u64>,
+    cache_creation: Option<CacheCreation>,
+    output_tokens: Option<u64>,
+    output_tokens_details: Option<OutputDetails>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+struct CacheCreation {
+    ephemeral_5m_input_tokens: Option<u64>,
+    ephemeral_1h_input_tokens: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+struct OutputDetails {
+    thinking_tokens: Option<u64>,
+}
+
+impl UsageBody {
+    /// This, with what a later report says in its place.
+    pub(super) fn updated(self, later: Self) -> Self {
+        // A new total makes the old split of it stale.
+        let cache_creation = match later.cache_creation_input_tokens {
+            Some(total) if Some(total) != self.cache_creation_input_tokens => later.cache_creation,
+            _ => later.cache_creation.or(self.cache_creation),
+        };
+        Self {
+            input_tokens: later.input_tokens.or(self.input_tokens),
+            cache_read_input_tokens: later.cache_read_input_tokens.or(self.cache_read_input_tokens),
+            cache_creation_input_tokens: later
+                .cache_creation_input_tokens
+                .or(self.cache_creation_input_tokens),
+            cache_creation,
+            output_tokens: later.output_tokens.or(self.output_tokens),
+            output_tokens_details: later.output_tokens_details.or(self.output_tokens_details),
+        }
+    }
+}
+
+impl From<UsageBody> for Usage {
+    /// `input_tokens` excludes the cache, `output_tokens` includes thinking.
+    fn from(body: UsageBody) -> Self {
+        let long = body.cache_creation.and_then(|split| split.ephemeral_1h_input_tokens);
+        let short = body.cache_creation.and_then(|split| split.ephemeral_5m_input_tokens);
+        let written = Tokens::from(body.cache_creation_input_tokens);
+        let thinking = body.output_tokens_details.and_then(|details| details.thinking_tokens);
+        Self {
+            input: body.input_tokens.into(),
+            cache_read: body.cache_read_input_tokens.into(),
+            cache_write_short: if short.is_some() { short.into() } else { written.without(long.into()) },
+            cache_write_long: long.into(),
+            output: Tokens::from(body.output_tokens).without(thinking.into()),
+            reasoning: thinking.into(),
+            ..Self::default()
+        }
+    }
+}
+
+/// Why the model stopped.
+pub(super) fn finish(raw: &str) -> FinishReason {
+    match raw {
+        "end_turn" => FinishReason::Stop,
+        "stop_sequence" => FinishReason::StopSequence,
+        "max_tokens" => FinishReason::Length,
+        "tool_use" => FinishReason::ToolCalls,
+        "refusal" => FinishReason::Refusal,
+        "pause_turn" | "compaction" => FinishReason::Pause,
+        "model_context_window_exceeded" => FinishReason::ContextWindow,
+        _ => FinishReason::Other,
+    }
+}
+
+/// The fields of the blocks that are modelled, of whatever type.
+#[derive(Debug, Deserialize)]
+pub(super) struct BlockBody<'a> {
+    #[serde(rename = "type", borrow)]
+    pub(super) kind: Text<'a>,
+    #[serde(borrow)]
+    text: Option<Text<'a>>,
+    #[serde(borrow)]
+    citations: Option<&'a RawValue>,
+    #[serde(borrow)]
+    thinking: Option<Text<'a>>,
+    #[serde(borrow)]
+    signature: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) id: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) name: Option<Text<'a>>,
+    #[serde(borrow)]
+    input: Option<&'a RawValue>,
+    #[serde(borrow)]
+    caller: Option<&'a RawValue>,
+}
+
+/// A whole block, in our terms, but for [`citations`].
+///
+/// # Errors
+/// The parser's, when it is not an object with a type.
+pub(super) fn block(raw: &RawValue) -> Result<Block, serde_json::Error> {
+    let body: BlockBody<'_> = serde_json::from_str(raw.get())?;
+    let string = |text: Option<Text<'_>>| text.map(Text::into_string).unwrap_or_default();
+    Ok(match body.kind.as_str() {
+        "text" => Block::Text(string(body.text)),
+        "thinking" => Block::Thinking(Thinking {
+            text: string(body.thinking),
+            signature: body.signature.map(Text::into_string),
+        }),
+        "tool_use" if body.is_direct() => Block::ToolCall(ToolCall {
+            id: string(body.id),
+            name: string(body.name),
+            arguments: body.input.map_or("{}", RawValue::get).to_owned(),
+            signature: None,
+        }),
+        _ => opaque(raw),
+    })
+}
+
+impl BlockBody<'_> {
+    /// Whether a tool call is the model's own; one made by a server-side
+    /// program has fields that must go back with it.
+    pub(super) fn is_direct(&self) -> bool {
+        self.caller.is_none_or(|caller| caller.get() == "null" || caller.get().contains("\"direct\""))
+    }
+}
+
+/// The type of the opaque block that holds the citations of the text before
+/// it. Ours, not Anthropic's: there they are a field of the text.
+pub(super) const CITATIONS: &str = "citations";
+
+/// The citations of a text block, as a block of their own.
+pub(super) fn citations(list: &str) -> Option<Opaque> {
+    let json = Json::parse(format!(r#"{{"type":"{CITATIONS}","citations":{list}}}"#)).ok()?;
+    Some(Opaque { dialect: Dialect::Anthropic, json })
+}
+
+/// The citations a whole text block came with.
+pub(super) fn citations_of(raw: &RawValue) -> Option<Block> {
+    let body: BlockBody<'_> = serde_json::from_str(raw.get()).ok()?;
+    let list = body.citations.map(RawValue::get).filter(|list| !matches!(*list, "[]" | "null"))?;
+    citations(list).map(Block::Opaque)
+}
+
+fn opaque(raw: &RawValue) -> Block {
+    Block::Opaque(Opaque { dialect: Dialect::Anthropic, json: Json::from(raw.to_owned()) })
+}
+
+/// One event of a stream, of whatever type.
+#[derive(Debug, Deserialize)]
+pub(super) struct Event<'a> {
+    #[serde(rename = "type", borrow)]
+    pub(super) kind: Text<'a>,
+    pub(super) index: Option<u32>,
+    #[serde(borrow)]
+    pub(super) delta: Option<Delta<'a>>,
+    #[serde(borrow)]
+    pub(super) message: Option<Message<'a>>,
+    #[serde(borrow)]
+    pub(super) content_block: Option<&'a RawValue>,
+    pub(super) usage: Option<UsageBody>,
+}
+
+/// What a delta event adds: to a block, or to the message.
+#[derive(Debug, Deserialize)]
+pub(super) struct Delta<'a> {
+    #[serde(rename = "type", borrow)]
+    pub(super) kind: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) text: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) partial_json: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) thinking: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) signature: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) citation: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) stop_reason: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) stop_sequence: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) content: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) encrypted_content: Option<Text<'a>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usage(json: &str) -> Usage {
+        serde_json::from_str::<UsageBody>(json).expect("JSON").into()
+    }
+
+    #[test]
+    fn usage_buckets_add_up_to_what_anthropic_bills() {
+        let usage = usage(
+            r#"{"input_tokens":10,"cache_read_input_tokens":20,"cache_creation_input_tokens":70,
+                "cache_creation":{"ephemeral_5m_input_tokens":30,"ephemeral_1h_input_tokens":40},
+                "output_tokens":50,"output_tokens_details":{"thinking_tokens":35}}"#,
+        );
+        assert_eq!((usage.input_total(), usage.output_total()), (Some(100), Some(50)));
+        assert_eq!(
+            (usage.cache_write_short, usage.cache_write_long),
+            (Tokens::Reported(30), Tokens::Reported(40))
+        );
+        assert_eq!((usage.output, usage.reasoning), (Tokens::Reported(15), Tokens::Reported(35)));
+    }
+
+    #[test]
+    fn absent_counts_are_unknown() {
+        assert_eq!(usage(r#"{"output_tokens":1}"#).input_total(), None);
+        assert_eq!(usage(r#"{"output_tokens":1}"#).reasoning, Tokens::Unknown);
+    }
+
+    #[test]
+    fn blocks_that_are_not_modelled_are_kept_verbatim() {
+        for (json, kind) in [
+            (r#"{"type":"text","text":"a"}"#, "text"),
+            (r#"{"type":"text","text":"a","citations":[]}"#, "text"),
+            (r#"{"type":"text","text":"a","citations":[{"type":"char_location"}]}"#, "text"),
+            (r#"{"type":"redacted_thinking","data":"x"}"#, "opaque block"),
+            (r#"{"type":"server_tool_use","id":"s","name":"web_search","input":{}}"#, "opaque block"),
+            (r#"{"type":"tool_use","id":"t","name":"f","input":{"a": 1}}"#, "tool call"),
+            (r#"{"type":"tool_use","id":"t","name":"f","input":{},"caller":{"type":"direct"}}"#, "tool call"),
+            (r#"{"type":"something_new"}"#, "opaque block"),
+        ] {
+            let raw = RawValue::from_string(json.to_owned()).expect("JSON");
+            let block = block(&raw).expect("an object");
+            assert_eq!(block.kind(), kind, "{json}");
+            if let Block::Opaque(opaque) = block {
+                assert_eq!(opaque.json.as_str(), json);
+            }
+        }
+    }
+}

@@ -63,7 +63,8 @@ fn is_first(index: Option<i64>) -> bool {
 
 /// An enum's value, unless it is the one that stands for none.
 fn specified(word: Option<Word<'_>>) -> Option<Text<'_>> {
-    word.map(|word| word.0).filter(|word| !matches!(word.as_str(), "" | "0") && !word.as_str().ends_with("_UNSPECIFIED"))
+    word.map(|word| word.0)
+        .filter(|word| !matches!(word.as_str(), "" | "0") && !word.as_str().ends_with("_UNSPECIFIED"))
 }
 
 #[derive(Debug, Deserialize)]
@@ -325,8 +326,8 @@ pub(super) fn finish(raw: &str, calls: bool) -> FinishReason {
         "STOP" | "1" => FinishReason::Stop,
         "MAX_TOKENS" | "2" => FinishReason::Length,
         // 6 to 8 are filters in Gemini's numbering and in Vertex's.
-        "SAFETY" | "RECITATION" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII" | "MODEL_ARMOR" | "LANGUAGE"
-        | "ESCALATION" | "3" | "4" | "6" | "7" | "8" => FinishReason::ContentFilter,
+        "SAFETY" | "RECITATION" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII" | "MODEL_ARMOR"
+        | "LANGUAGE" | "ESCALATION" | "3" | "4" | "6" | "7" | "8" => FinishReason::ContentFilter,
         _ if raw.starts_with("IMAGE_") => FinishReason::ContentFilter,
         "CONTINUATION" => FinishReason::Pause,
         "MALFORMED_FUNCTION_CALL"
@@ -350,7 +351,7 @@ pub(super) fn made_up_id(answer: &str, nth: usize) -> String {
     format!("{MADE_UP}{}_{nth}", tail.into_iter().collect::<String>())
 }
 
-/// Whether Gemini sent this id, rather than [`made_up_id`].
+/// Whether an id is from [`made_up_id`] and means nothing to Gemini.
 pub(super) fn is_made_up(id: &str) -> bool {
     id.starts_with(MADE_UP)
 }
@@ -429,7 +430,9 @@ fn steps(path: &str) -> Option<Vec<Step>> {
             let end = after.find(['.', '[']).unwrap_or(after.len());
             let (key, after) = after.split_at_checked(end)?;
             (Step::Key(key.to_owned()), after)
-        } else if let Some(quote) = ['\'', '"'].into_iter().find(|quote| rest.starts_with(&format!("[{quote}"))) {
+        } else if let Some(quote) =
+            ['\'', '"'].into_iter().find(|quote| rest.starts_with(&format!("[{quote}")))
+        {
             let (key, after) = rest.get(2..)?.split_once(&format!("{quote}]"))?;
             (Step::Key(key.to_owned()), after)
         } else {
@@ -455,11 +458,11 @@ mod tests {
         let n = Tokens::Reported;
         let none = Usage::default();
         let cases = [
-            (r#"{"promptTokenCount":9,"candidatesTokenCount":4,"totalTokenCount":13}"#, 13, Usage {
-                input: n(9),
-                output: n(4),
-                ..none
-            }),
+            (
+                r#"{"promptTokenCount":9,"candidatesTokenCount":4,"totalTokenCount":13}"#,
+                13,
+                Usage { input: n(9), output: n(4), ..none },
+            ),
             (
                 r#"{"promptTokenCount":100,"toolUsePromptTokenCount":50,"cachedContentTokenCount":64,
                     "candidatesTokenCount":30,"thoughtsTokenCount":20,"totalTokenCount":200}"#,
@@ -483,11 +486,11 @@ mod tests {
                 },
             ),
             // All was thought: there is no candidatesTokenCount.
-            (r#"{"promptTokenCount":5,"thoughtsTokenCount":7,"totalTokenCount":12}"#, 12, Usage {
-                input: n(5),
-                reasoning: n(7),
-                ..none
-            }),
+            (
+                r#"{"promptTokenCount":5,"thoughtsTokenCount":7,"totalTokenCount":12}"#,
+                12,
+                Usage { input: n(5), reasoning: n(7), ..none },
+            ),
         ];
         for (json, total, expected) in cases {
             assert_eq!(usage(json), expected, "{json}");
@@ -569,7 +572,10 @@ mod tests {
         let mut chunk: Chunk<'_> = serde_json::from_str(text).expect("JSON");
         let parts: Vec<_> = chunk.take_candidate().expect("index 0").take_parts().collect();
         let data = bytestring::ByteString::from(text);
-        assert!(matches!(parts.as_slice(), [Part { text: Some(text), .. }] if text.as_str() == "a"), "{parts:?}");
+        assert!(
+            matches!(parts.as_slice(), [Part { text: Some(text), .. }] if text.as_str() == "a"),
+            "{parts:?}"
+        );
         assert_eq!(raw_part(&data, 0).expect("a part").as_str(), r#"{"text":"a"}"#);
     }
 }

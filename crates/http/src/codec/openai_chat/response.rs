@@ -40,8 +40,9 @@ fn read(headers: &HeaderMap, text: &str) -> Result<Response, Failure> {
     if let Some(failure) = choice.error.and_then(|error| error::read_inside(error.get())) {
         return Err(failure);
     }
-    let message = choice.message.or(choice.delta).unwrap_or_default();
-    let content = blocks(message, id.as_deref().unwrap_or_default())?;
+    let whole = choice.whole().map_err(|source| error::unreadable("a message", text, source))?;
+    let message = whole.or(choice.delta).unwrap_or_default();
+    let content = blocks(message, id.as_deref().unwrap_or_default(), text)?;
     let calls = content.iter().any(|block| matches!(block, Block::ToolCall(_)));
     let refused = content.iter().any(|block| matches!(block, Block::Refusal(_)));
     let raw = choice.finish_reason.map(|raw| raw.into_string());
@@ -55,7 +56,8 @@ fn read(headers: &HeaderMap, text: &str) -> Result<Response, Failure> {
     Ok(response)
 }
 
-fn blocks(mut message: Message<'_>, answer: &str) -> Result<Vec<Block>, Failure> {
+/// The blocks of a message. `text` is the whole body, to be shown when it is wrong.
+fn blocks(mut message: Message<'_>, answer: &str, text: &str) -> Result<Vec<Block>, Failure> {
     let mut blocks = Vec::new();
     if let Some(text) = message.take_reasoning() {
         blocks.push(Block::Thinking(Thinking { text: text.into_string(), signature: None }));
@@ -76,7 +78,9 @@ fn blocks(mut message: Message<'_>, answer: &str) -> Result<Vec<Block>, Failure>
     for raw in message.tool_calls.take().unwrap_or_default() {
         blocks.extend(tool_call(raw, &mut made_up)?);
     }
-    if let Some(function) = message.function_call.take() {
+    let legacy =
+        message.function_call().map_err(|source| error::unreadable("a function call", text, source))?;
+    if let Some(function) = legacy {
         blocks.extend(function_call(function, None, &mut made_up));
     }
     let kept = message.unmodelled().filter_map(|(field, raw)| wire::as_object(field.name(), raw.get()));

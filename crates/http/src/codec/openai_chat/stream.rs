@@ -169,8 +169,13 @@ impl Reader {
         }
         self.start(chunk.id, chunk.model, data, ready);
         if let Some(choice) = choice {
-            // A server that answers a stream with one whole message.
-            let whole = choice.message.filter(|_| self.next == 0);
+            let whole = match &choice.delta {
+                // A server that answers a stream with one whole message.
+                None if self.next == 0 => {
+                    choice.whole().map_err(|source| error::unreadable("a message", data, source))?
+                }
+                _ => None,
+            };
             if let Some(message) = choice.delta.or(whole) {
                 self.message(message, data, ready)?;
             }
@@ -224,7 +229,9 @@ impl Reader {
         for fragment in message.tool_calls.take().unwrap_or_default() {
             self.fragment(fragment, data, ready)?;
         }
-        if let Some(function) = message.function_call.take() {
+        let legacy =
+            message.function_call().map_err(|source| error::unreadable("a function call", data, source))?;
+        if let Some(function) = legacy {
             self.call(None, None, function, data, ready);
         }
         for (field, raw) in message.unmodelled() {
@@ -419,7 +426,7 @@ mod tests {
         };
         let mut rest = body;
         let mut lengths = lengths.into_iter();
-        let decode = || {
+        let mut decode = || {
             while !rest.is_empty() {
                 let length = lengths.next().unwrap_or(usize::MAX).min(rest.len());
                 let (piece, left) = rest.split_at(length);

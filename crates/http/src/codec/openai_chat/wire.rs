@@ -27,24 +27,26 @@ pub(super) struct Completion<'a> {
     #[serde(borrow)]
     usage: Option<&'a RawValue>,
     #[serde(borrow)]
-    x_groq: Option<XGroq<'a>>,
+    x_groq: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(super) error: Option<&'a RawValue>,
-}
-
-/// Groq's own addition, which has the usage on streams.
-#[derive(Debug, Deserialize)]
-struct XGroq<'a> {
-    #[serde(borrow)]
-    usage: Option<&'a RawValue>,
 }
 
 impl Completion<'_> {
     /// What was consumed, if this says so. Usage in a shape nobody knows is
     /// unknown usage, not a failure: the answer beside it is paid for.
     pub(super) fn usage(&self) -> Option<Usage> {
-        let raw = self.usage.or_else(|| self.x_groq.as_ref()?.usage)?;
-        serde_json::from_str::<UsageBody>(raw.get()).ok().map(Usage::from)
+        /// Groq's own addition, which has the usage on streams.
+        #[derive(Deserialize)]
+        struct XGroq {
+            usage: Option<UsageBody>,
+        }
+        let usage = match (self.usage, self.x_groq) {
+            (Some(raw), _) => serde_json::from_str(raw.get()).ok(),
+            (None, Some(raw)) => serde_json::from_str::<XGroq>(raw.get()).ok().and_then(|groq| groq.usage),
+            (None, None) => None,
+        };
+        usage.map(|usage: UsageBody| usage.into())
     }
 }
 
@@ -84,8 +86,9 @@ pub(super) struct Choice<'a> {
     index: Option<i64>,
     #[serde(borrow)]
     pub(super) delta: Option<Message<'a>>,
+    /// The whole message, where this is no chunk.
     #[serde(borrow)]
-    pub(super) message: Option<Message<'a>>,
+    message: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(super) finish_reason: Option<Text<'a>>,
     /// OpenRouter reports an upstream's failure here.
@@ -93,6 +96,15 @@ pub(super) struct Choice<'a> {
     pub(super) error: Option<&'a RawValue>,
 }
 
+impl<'a> Choice<'a> {
+    /// The whole message, if there is one.
+    pub(super) fn whole(&self) -> Result<Option<Message<'a>>, serde_json::Error> {
+        self.message.map(|raw| serde_json::from_str(raw.get())).transpose()
+    }
+}
+
+/// What is rare is parsed when it is there, which keeps the struct, and with
+/// it every chunk, cheap to move.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Message<'a> {
@@ -107,7 +119,7 @@ pub(super) struct Message<'a> {
     #[serde(borrow)]
     pub(super) tool_calls: Option<Vec<&'a RawValue>>,
     #[serde(borrow)]
-    pub(super) function_call: Option<Function<'a>>,
+    function_call: Option<&'a RawValue>,
     #[serde(borrow)]
     reasoning_details: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -126,6 +138,11 @@ impl<'a> Message<'a> {
         let named = self.reasoning_content.take().filter(filled);
         let named = named.or_else(|| self.reasoning.take().filter(filled));
         named.or_else(|| self.reasoning_details.and_then(details_text).map(Text::from))
+    }
+
+    /// The one call of the functions that came before tools.
+    pub(super) fn function_call(&self) -> Result<Option<Function<'a>>, serde_json::Error> {
+        self.function_call.map(|raw| serde_json::from_str(raw.get())).transpose()
     }
 
     /// The fields that are not modelled and have something in them.
