@@ -53,13 +53,13 @@ pub struct Error(Box<Inner>);
 #[derive(Clone)]
 struct Inner {
     failure: Failure,
-    partial: Option<Partial>,
+    partial: Option<Box<Partial>>,
     /// None when the request was refused before it had a route.
     record: Option<Arc<Record>>,
 }
 
 impl Error {
-    pub(crate) fn new(failure: Failure, partial: Option<Partial>, record: Arc<Record>) -> Self {
+    pub(crate) fn new(failure: Failure, partial: Option<Box<Partial>>, record: Arc<Record>) -> Self {
         Self(Box::new(Inner { failure, partial, record: Some(record) }))
     }
 
@@ -86,7 +86,7 @@ impl Error {
     /// What had arrived of an answer that broke off after the caller had begun
     /// to read it.
     pub fn partial(&self) -> Option<&Partial> {
-        self.0.partial.as_ref()
+        self.0.partial.as_deref()
     }
 
     /// Every attempt, in order.

@@ -22,7 +22,7 @@ use crate::{
 
 /// Collects what a [`Router`] is made of. Nothing is checked before
 /// [`Builder::build`].
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[must_use]
 pub struct Builder {
     providers: Vec<Provider>,
@@ -84,20 +84,6 @@ pub enum BuildError {
     /// The HTTP client could not be set up.
     #[error("the HTTP client cannot be set up")]
     Transport(#[from] TransportError),
-}
-
-impl Default for Builder {
-    fn default() -> Self {
-        Self {
-            providers: Vec::new(),
-            default_provider: None,
-            fallback: None,
-            settings: Settings::default(),
-            transport: TransportConfig::default(),
-            recorders: Vec::new(),
-            seed: None,
-        }
-    }
 }
 
 impl Builder {

@@ -16,9 +16,8 @@ pub(crate) struct SystemClock {
 impl SystemClock {
     pub(crate) fn start() -> Self {
         #[expect(clippy::disallowed_methods, reason = "the one place the wall clock is read")]
-        let since_epoch = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap_or(Duration::ZERO);
+        let since_epoch =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or(Duration::ZERO);
         Self { started_at: Timestamp::EPOCH + since_epoch, started: Instant::now() }
     }
 }

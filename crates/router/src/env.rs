@@ -20,24 +20,27 @@ const PROVIDERS: [Variables; 3] = [
         keys: &["ANTHROPIC_API_KEY"],
         base_url: "ANTHROPIC_BASE_URL",
         requests_per_minute: "CLAUDE_RPM",
-        provider: Provider::anthropic::<SecretString>,
+        provider: |key| Provider::anthropic(key),
     },
     Variables {
         keys: &["GEMINI_API_KEY", "GOOGLE_AI_API_KEY"],
         base_url: "GEMINI_BASE_URL",
         requests_per_minute: "GEMINI_RPM",
-        provider: Provider::gemini::<SecretString>,
+        provider: |key| Provider::gemini(key),
     },
     Variables {
         keys: &["OPENAI_API_KEY"],
         base_url: "OPENAI_BASE_URL",
         requests_per_minute: "OPENAI_RPM",
-        provider: Provider::openai::<SecretString>,
+        provider: |key| Provider::openai(key),
     },
 ];
 
 /// Reads the variables through `lookup`; see [`Builder::from_env`].
-pub(crate) fn read(mut builder: Builder, lookup: impl Fn(&str) -> Option<String>) -> Result<Builder, BuildError> {
+pub(crate) fn read(
+    mut builder: Builder,
+    lookup: impl Fn(&str) -> Option<String>,
+) -> Result<Builder, BuildError> {
     // An empty variable is how shells and compose files say "not set".
     let lookup = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
     let mut found = false;
@@ -48,7 +51,8 @@ pub(crate) fn read(mut builder: Builder, lookup: impl Fn(&str) -> Option<String>
             provider = provider.base_url(url);
         }
         if let Some(limit) = lookup(variables.requests_per_minute) {
-            let limit = parse(variables.requests_per_minute, &limit, "a whole number of requests per minute")?;
+            let limit =
+                parse(variables.requests_per_minute, &limit, "a whole number of requests per minute")?;
             provider = provider.requests_per_minute(limit);
         }
         builder = builder.provider(provider);
@@ -75,7 +79,11 @@ pub(crate) fn read(mut builder: Builder, lookup: impl Fn(&str) -> Option<String>
     Ok(builder)
 }
 
-fn parse<T: std::str::FromStr>(name: &'static str, value: &str, expected: &'static str) -> Result<T, BuildError> {
+fn parse<T: std::str::FromStr>(
+    name: &'static str,
+    value: &str,
+    expected: &'static str,
+) -> Result<T, BuildError> {
     value.trim().parse().map_err(|_| BuildError::Variable { name, value: value.to_owned(), expected })
 }
 
@@ -93,9 +101,8 @@ mod tests {
     use crate::Router;
 
     fn router(variables: &[(&str, &str)]) -> Result<Router, BuildError> {
-        let lookup = |name: &str| {
-            variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
-        };
+        let lookup =
+            |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
         read(Router::builder(), lookup)?.build()
     }
 

@@ -87,9 +87,9 @@ pub use leverframe_core::{
     guard::{Backoff, BreakerConfig, BreakerState, RetryPolicy},
     lifecycle::{Journal, StateKind},
     model::{
-        Block, Dialect, FinishReason, Json, Media, MediaSource, Message, Opaque, Partial, ProviderName, Request,
-        RequestId, Response, Role, Sampling, StreamEvent, Thinking, Tokens, Tool, ToolCall, ToolChoice, ToolResult,
-        Usage,
+        Block, Dialect, FinishReason, Json, Media, MediaSource, Message, Opaque, Partial, ProviderName,
+        Request, RequestId, Response, Role, Sampling, StreamEvent, Thinking, Tokens, Tool, ToolCall,
+        ToolChoice, ToolResult, Usage,
     },
     record::{Attempt, AttemptFailure, Outcome, Record, Recorder},
     time::Timestamp,

@@ -172,7 +172,9 @@ impl Inner {
         if gates.len() >= MAX_GATES {
             // A closed breaker that no request is using has nothing to remember.
             let now = self.now();
-            gates.retain(|_, gate| Arc::strong_count(gate) > 1 || gate.breaker_state(now) != BreakerState::Closed);
+            gates.retain(|_, gate| {
+                Arc::strong_count(gate) > 1 || gate.breaker_state(now) != BreakerState::Closed
+            });
         }
         let seed = self.fork_rng().u64(..);
         // build() has made a breaker of this configuration before.

@@ -33,7 +33,6 @@ pub struct ResponseStream {
     state: State,
 }
 
-#[expect(clippy::large_enum_variant, reason = "there is one per stream, and Live is boxed")]
 enum State {
     Live(Arc<Inner>, Box<Live>),
     /// The answer was whole before it had content.
@@ -94,9 +93,10 @@ impl Live {
 
     fn broken(&self, inner: &Inner, error: TransportError) -> Failure {
         match error {
-            TransportError::Timeout(Clock::Total) if self.deadline.has_passed(inner.now()) => {
-                Failure::new(ErrorKind::DeadlineExceeded, "the request's time is up; allow more with Request::timeout")
-            }
+            TransportError::Timeout(Clock::Total) if self.deadline.has_passed(inner.now()) => Failure::new(
+                ErrorKind::DeadlineExceeded,
+                "the request's time is up; allow more with Request::timeout",
+            ),
             error => error.into(),
         }
     }
@@ -139,7 +139,9 @@ impl ResponseStream {
         match self.state {
             State::Whole(answer, _) | State::Ended(answer) => Ok(answer),
             State::Broken(error) => Err(error),
-            State::Live(..) | State::Moving => unreachable!("a stream that has ended is in none of these states"),
+            State::Live(..) | State::Moving => {
+                unreachable!("a stream that has ended is in none of these states")
+            }
         }
     }
 }

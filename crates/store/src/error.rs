@@ -7,7 +7,9 @@ use leverframe_core::{lifecycle::CorruptJournal, model::RequestId};
 #[non_exhaustive]
 pub enum StoreError {
     /// The file cannot be opened.
-    #[error("cannot open the log; check that the folder exists, can be written to and is not in use by another process")]
+    #[error(
+        "cannot open the log; check that the folder exists, can be written to and is not in use by another process"
+    )]
     Open(#[source] Box<redb::Error>),
     /// The file was written by another version of this program.
     #[error("the log has schema version {found}; this version reads {expected}")]

@@ -32,7 +32,7 @@ impl Default for RetryPolicy {
 #[must_use = "a dropped permit is given back"]
 pub struct RetryPermit {
     draw: Draw,
-    cause: Failure,
+    cause: Box<Failure>,
     not_before: Timestamp,
 }
 
@@ -90,7 +90,7 @@ impl RetryPermit {
             return Err(NoRetry::TooLong(wait));
         }
         let draw = budget.draw().ok_or(NoRetry::BudgetSpent)?;
-        Ok(Self { draw, cause: failure.clone(), not_before: now + wait })
+        Ok(Self { draw, cause: Box::new(failure.clone()), not_before: now + wait })
     }
 
     /// The instant before which the try must not be made.

@@ -134,7 +134,8 @@ pub struct Streaming {
     pub(super) request: Valid<Request>,
     pub(super) route: Arc<Route>,
     pub(super) admission: Admission,
-    pub(super) partial: Partial,
+    /// Boxed, as a stream is moved with every chunk.
+    pub(super) partial: Box<Partial>,
 }
 
 /// A limit was hit. Owns the instant from which it may go on.
@@ -163,8 +164,8 @@ pub struct Completed {
 #[derive(Debug)]
 pub struct Failed {
     pub(super) request: Arc<Request>,
-    pub(super) failure: Failure,
-    pub(super) partial: Option<Partial>,
+    pub(super) failure: Box<Failure>,
+    pub(super) partial: Option<Box<Partial>>,
 }
 
 impl Failed {
@@ -175,7 +176,7 @@ impl Failed {
 
     /// What had arrived of an answer that broke off.
     pub fn partial(&self) -> Option<&Partial> {
-        self.partial.as_ref()
+        self.partial.as_deref()
     }
 }
 
@@ -322,7 +323,7 @@ impl<V: Visibility> Lifecycle<Failed, V> {
 
     /// Hands the record in, if that was not done, and takes the machine apart:
     /// the failure to tell the caller of, what had arrived, the record.
-    pub fn finish(mut self, at: Timestamp) -> (Failure, Option<Partial>, Arc<Record>) {
+    pub fn finish(mut self, at: Timestamp) -> (Failure, Option<Box<Partial>>, Arc<Record>) {
         let headline = self.headline().clone();
         let record = self.book.close(at);
         (headline, self.state.partial, record)

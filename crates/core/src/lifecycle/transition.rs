@@ -75,7 +75,7 @@ impl<V: Visibility> On<ValidationFailed> for Lifecycle<Validating, V> {
         self.book.attempt_failed(self.state.route.route(), &failure, event.at);
         self.book.failed(&failure);
         self.advance(ValidationFailed::KIND, event.at, |state| Failed {
-            failure,
+            failure: Box::new(failure),
             partial: None,
             request: state.request,
         })
@@ -127,7 +127,7 @@ impl<V: Visibility> On<ReceiveStreamChunk> for Lifecycle<Requesting<Sent>, V> {
     type Next = Lifecycle<Streaming, V>;
 
     fn on(mut self, event: ReceiveStreamChunk) -> Self::Next {
-        let mut partial = Partial::continuing(self.visibility.shown());
+        let mut partial = Box::new(Partial::continuing(self.visibility.shown()));
         self.book.first_chunk(event.at);
         take_in(&mut partial, &mut self.book, event.event);
         self.advance(ReceiveStreamChunk::KIND, event.at, |Requesting { request, route, phase }| Streaming {
@@ -178,7 +178,7 @@ impl<P: Phase, V: Visibility> On<RequestFailed> for Lifecycle<Requesting<P>, V> 
         self.book.failed(&failure);
         self.advance(RequestFailed::KIND, at, |state| {
             state.phase.give_up(&failure, at);
-            Failed { failure, partial: None, request: state.request.share() }
+            Failed { failure: Box::new(failure), partial: None, request: state.request.share() }
         })
     }
 }
@@ -249,7 +249,7 @@ impl<V: Visibility> On<RequestFailed> for Lifecycle<Streaming, V> {
         self.book.failed(&failure);
         self.advance(RequestFailed::KIND, at, |Streaming { request, admission, partial, .. }| {
             admission.settle(Err(&failure), at);
-            Failed { failure, partial: Some(partial), request: request.share() }
+            Failed { failure: Box::new(failure), partial: Some(partial), request: request.share() }
         })
     }
 }
@@ -374,7 +374,7 @@ fn fail<S: StateType, V: Visibility>(
     let RequestFailed { failure, at } = event;
     lifecycle.book.failed(&failure);
     lifecycle.advance(RequestFailed::KIND, at, |state| Failed {
-        failure,
+        failure: Box::new(failure),
         partial: None,
         request: request(state),
     })

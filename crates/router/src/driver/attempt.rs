@@ -7,7 +7,7 @@ use leverframe_core::{
     error::{ErrorKind, Failure},
     guard::{Gate, RetryPermit},
     lifecycle::{
-        Lifecycle, On, RateLimitHit, RateLimited, Ready, RequestFailed, Requesting, Retrying, RetryRequest,
+        Lifecycle, On, RateLimitHit, RateLimited, Ready, RequestFailed, Requesting, RetryRequest, Retrying,
         SendRequest, Sent, Streaming,
     },
     time::Timestamp,
@@ -19,6 +19,18 @@ use super::{Drive, Reached, Unanswered};
 enum Sendable {
     First(Lifecycle<Requesting<Ready>>),
     Again(Lifecycle<Retrying>),
+}
+
+/// What went wrong and where the request stood.
+pub(super) struct Broken {
+    pub(super) at: Stuck,
+    pub(super) failure: Box<Failure>,
+}
+
+impl Broken {
+    pub(super) fn new(at: Stuck, failure: Failure) -> Self {
+        Self { at, failure: Box::new(failure) }
+    }
 }
 
 /// A request that cannot go on as it is.
@@ -44,32 +56,39 @@ impl Drive<'_> {
         let mut sendable = Sendable::First(ready);
         let mut retries = 0;
         loop {
-            let (stuck, failure) = match self.admit(&gate, sendable) {
+            let Broken { at, failure } = match self.admit(&gate, sendable) {
                 Ok(sent) => match self.exchange(sent, request.clone()).await {
                     Ok(reached) => return Ok(reached),
                     Err(broken) => broken,
                 },
                 Err(refused) => refused,
             };
-            sendable = Sendable::Again(self.recover(stuck, failure, retries).await?);
+            sendable = Sendable::Again(self.recover(at, failure, retries).await?);
             retries += 1;
         }
     }
 
-    fn admit(&self, gate: &Arc<Gate>, sendable: Sendable) -> Result<Lifecycle<Requesting<Sent>>, (Stuck, Failure)> {
+    fn admit(&self, gate: &Arc<Gate>, sendable: Sendable) -> Result<Lifecycle<Requesting<Sent>>, Broken> {
         let at = self.inner.now();
         match (gate.admit(at), sendable) {
             (Ok(admission), Sendable::First(ready)) => Ok(ready.on(SendRequest { admission, at })),
             (Ok(admission), Sendable::Again(retrying)) => Ok(retrying.on(SendRequest { admission, at })),
-            (Err(refusal), Sendable::First(ready)) => Err((Stuck::Ready(ready), refusal.into_failure(at))),
+            (Err(refusal), Sendable::First(ready)) => {
+                Err(Broken::new(Stuck::Ready(ready), refusal.into_failure(at)))
+            }
             (Err(refusal), Sendable::Again(retrying)) => {
-                Err((Stuck::Retrying(retrying), refusal.into_failure(at)))
+                Err(Broken::new(Stuck::Retrying(retrying), refusal.into_failure(at)))
             }
         }
     }
 
     /// Waits as long as the failure asks for, if a retry is permitted.
-    async fn recover(&mut self, stuck: Stuck, failure: Failure, retries: u32) -> Result<Lifecycle<Retrying>, Unanswered> {
+    async fn recover(
+        &mut self,
+        stuck: Stuck,
+        failure: Box<Failure>,
+        retries: u32,
+    ) -> Result<Lifecycle<Retrying>, Unanswered> {
         let at = self.inner.now();
         let permit = RetryPermit::grant(
             &self.inner.settings.retry,
@@ -81,16 +100,16 @@ impl Drive<'_> {
             &mut self.rng,
         );
         if failure.kind == ErrorKind::RateLimited {
-            return self.wait_out(stuck, failure, permit.ok(), at).await;
+            return self.wait_out(stuck, *failure, permit.ok(), at).await;
         }
         match permit {
             Ok(permit) => {
                 let not_before = permit.not_before();
-                let retrying = stuck.retry(permit, failure, at)?;
+                let retrying = stuck.retry(permit, *failure, at)?;
                 self.sleep_until(not_before).await;
                 Ok(retrying)
             }
-            Err(_) => Err(stuck.fail(failure, at)),
+            Err(_) => Err(stuck.fail(*failure, at)),
         }
     }
 
@@ -118,7 +137,12 @@ impl Drive<'_> {
 }
 
 impl Stuck {
-    fn retry(self, permit: RetryPermit, failure: Failure, at: Timestamp) -> Result<Lifecycle<Retrying>, Unanswered> {
+    fn retry(
+        self,
+        permit: RetryPermit,
+        failure: Failure,
+        at: Timestamp,
+    ) -> Result<Lifecycle<Retrying>, Unanswered> {
         match self {
             Self::Sent(sent) => Ok(sent.on(RetryRequest { permit, resend: (), at })),
             Self::Streaming(stream) => Ok(stream.on(RetryRequest { permit, resend: (), at })),

@@ -16,7 +16,10 @@ use leverframe_http::{
     transport::{Body, Clocks, TransportError},
 };
 
-use super::{Drive, Reached, attempt::Stuck};
+use super::{
+    Drive, Reached,
+    attempt::{Broken, Stuck},
+};
 use crate::stream::Live;
 
 /// Most bytes of an error's body that are read.
@@ -35,11 +38,11 @@ impl Drive<'_> {
         &mut self,
         mut sent: Lifecycle<Requesting<Sent>>,
         request: http::Request<Bytes>,
-    ) -> Result<Reached, (Stuck, Failure)> {
+    ) -> Result<Reached, Broken> {
         let dialect = sent.route().dialect;
         let head = match self.headers(dialect, request).await {
             Ok(head) => head,
-            Err(failure) => return Err((Stuck::Sent(sent), failure)),
+            Err(failure) => return Err(Broken::new(Stuck::Sent(sent), failure)),
         };
         let id = codec::provider_request_id(dialect, head.headers());
         sent.named(id.clone());
@@ -51,7 +54,7 @@ impl Drive<'_> {
                 let at = self.inner.now();
                 Ok(Reached::Whole(sent.on(ReceiveResponse { response, at }), Vec::new()))
             }
-            Err(failure) => Err((Stuck::Sent(sent), failure)),
+            Err(failure) => Err(Broken::new(Stuck::Sent(sent), failure)),
         }
     }
 
@@ -74,7 +77,8 @@ impl Drive<'_> {
     async fn whole(&self, dialect: Dialect, head: Head) -> Result<leverframe_core::model::Response, Failure> {
         let (head, body) = head.into_parts();
         let body = body.collect(usize::MAX).await.map_err(|error| self.failure(error))?;
-        codec::decode(dialect, &head.headers, &body).map_err(|failure| failure.with_status(head.status.as_u16()))
+        codec::decode(dialect, &head.headers, &body)
+            .map_err(|failure| failure.with_status(head.status.as_u16()))
     }
 
     /// Reads a stream up to its first content, so that what breaks before it
@@ -85,7 +89,7 @@ impl Drive<'_> {
         dialect: Dialect,
         head: Head,
         provider_request_id: Option<String>,
-    ) -> Result<Reached, (Stuck, Failure)> {
+    ) -> Result<Reached, Broken> {
         let mut body = head.into_body();
         let mut decoder = StreamDecoder::new(dialect, self.inner.settings.stream_limits);
         let mut held = HeldBack::Nothing(sent);
@@ -97,7 +101,7 @@ impl Drive<'_> {
                     let failure = failure
                         .with_status(StatusCode::OK.as_u16())
                         .with_provider_request_id(provider_request_id);
-                    return Err((held.stuck(), failure));
+                    return Err(Broken::new(held.stuck(), failure));
                 }
             };
             events.push(event.clone());
@@ -112,7 +116,7 @@ impl Drive<'_> {
             }
             if events.len() > MAX_HELD_BACK {
                 let message = format!("the stream has more than {MAX_HELD_BACK} events and no content");
-                return Err((held.stuck(), Failure::new(ErrorKind::Unreadable, message)));
+                return Err(Broken::new(held.stuck(), Failure::new(ErrorKind::Unreadable, message)));
             }
         }
     }
@@ -142,14 +146,15 @@ impl Drive<'_> {
     /// when that is what ran out.
     fn failure(&self, error: TransportError) -> Failure {
         match error {
-            TransportError::Timeout(Clock::Total) if self.deadline.has_passed(self.inner.now()) => self.too_late(),
+            TransportError::Timeout(Clock::Total) if self.deadline.has_passed(self.inner.now()) => {
+                self.too_late()
+            }
             error => error.into(),
         }
     }
 }
 
 /// A stream of which nothing was handed over.
-#[expect(clippy::large_enum_variant, reason = "lives on the stack of one function")]
 enum HeldBack {
     Nothing(Lifecycle<Requesting<Sent>>),
     Events(Lifecycle<Streaming>),
@@ -182,6 +187,7 @@ impl HeldBack {
 }
 
 fn is_event_stream(head: &Head) -> bool {
-    let content_type = head.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type =
+        head.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     content_type.trim_start().to_ascii_lowercase().starts_with("text/event-stream")
 }

@@ -17,12 +17,7 @@ use leverframe_core::{
     model::{Request, RequestId, StreamEvent},
 };
 
-use crate::{
-    Answer, Error, ResponseStream,
-    policy::priority,
-    router::Inner,
-    stream::Live,
-};
+use crate::{Answer, Error, ResponseStream, policy::priority, router::Inner, stream::Live};
 
 /// Where a request stands when the driver hands it over.
 #[expect(clippy::large_enum_variant, reason = "moved once per request, into a box where it is kept")]

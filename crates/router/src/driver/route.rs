@@ -6,8 +6,8 @@ use bytes::Bytes;
 use leverframe_core::{
     error::{ErrorKind, Exposure, Failure, NextRoute as MayMoveOn},
     lifecycle::{
-        FallbackToProvider, Idle, InitiateRequest, Lifecycle, NextRoute, On, Ready, RequestFailed, Requesting,
-        ValidateRequest, Validating, ValidationFailed, ValidationPassed,
+        FallbackToProvider, Idle, InitiateRequest, Lifecycle, NextRoute, On, Ready, RequestFailed,
+        Requesting, ValidateRequest, Validating, ValidationFailed, ValidationPassed,
     },
     model::Request,
     validate::validate,
@@ -18,10 +18,16 @@ use super::{Drive, Reached, Unanswered};
 
 impl Drive<'_> {
     /// Tries route after route until one answers or none is left.
-    pub(super) async fn run(mut self, idle: Lifecycle<Idle>, request: Arc<Request>) -> Result<Reached, Unanswered> {
+    pub(super) async fn run(
+        mut self,
+        idle: Lifecycle<Idle>,
+        request: Arc<Request>,
+    ) -> Result<Reached, Unanswered> {
         let at = self.inner.now();
         // The plan is not empty and the budget at least one: both were checked when they were made.
-        let Some(route) = self.plan.next() else { unreachable!("a plan has a route and a budget an attempt") };
+        let Some(route) = self.plan.next() else {
+            unreachable!("a plan has a route and a budget an attempt")
+        };
         let mut validating = idle.on(InitiateRequest { request, route, at });
         loop {
             let failed = match self.try_route(validating).await {

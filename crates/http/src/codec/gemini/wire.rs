@@ -381,7 +381,7 @@ impl PartialArg<'_> {
             (None, place) => {
                 // What has no value is null: `nullValue`.
                 let number = self.number_value.map(Value::Number);
-                *place = number.or(self.bool_value.map(Value::Bool)).unwrap_or_default();
+                *place = number.or_else(|| self.bool_value.map(Value::Bool)).unwrap_or_default();
             }
         }
         Some(())
