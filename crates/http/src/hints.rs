@@ -30,10 +30,8 @@ pub fn read(headers: &HeaderMap) -> Option<Duration> {
     ];
     let reset = LIMITS.iter().filter_map(|limit| {
         let remaining: f64 = text(headers, limit.remaining)?.trim().parse().ok()?;
-        if remaining > 0.0 {
-            return None;
-        }
-        reset_after(text(headers, limit.reset)?, now)
+        let used_up = remaining <= 0.0;
+        used_up.then(|| reset_after(text(headers, limit.reset)?, now)).flatten()
     });
     asked.into_iter().flatten().chain(reset).max().map(|wait| wait.min(LONGEST))
 }
@@ -44,7 +42,8 @@ struct Limit {
     reset: &'static str,
 }
 
-const LIMITS: [Limit; 6] = [
+const LIMITS: [Limit; 7] = [
+    Limit { remaining: "x-ratelimit-remaining", reset: "x-ratelimit-reset" },
     Limit { remaining: "x-ratelimit-remaining-requests", reset: "x-ratelimit-reset-requests" },
     Limit { remaining: "x-ratelimit-remaining-tokens", reset: "x-ratelimit-reset-tokens" },
     Limit {
@@ -78,16 +77,20 @@ fn retry_after(value: &str, now: Option<SystemTime>) -> Option<Duration> {
 }
 
 /// An RFC 3339 instant (Anthropic), a Go duration (OpenAI, Groq), seconds
-/// (Azure, Together) or seconds since the epoch (gateways).
+/// (Azure, Together), or seconds or milliseconds since the epoch (gateways).
 fn reset_after(value: &str, now: Option<SystemTime>) -> Option<Duration> {
     /// Larger numbers of seconds are instants: the year 2001, or thirty years to wait.
     const EPOCH_SECONDS: Duration = Duration::from_secs(1_000_000_000);
+    /// Larger numbers yet are in milliseconds: the year 1973, or 5138 in seconds.
+    const EPOCH_MILLISECONDS: Duration = Duration::from_secs(100_000_000_000);
     let value = value.trim();
     if let Some(wait) = seconds(value, 1.0) {
-        return match wait >= EPOCH_SECONDS {
-            true => until(SystemTime::UNIX_EPOCH.checked_add(wait)?, now),
-            false => Some(wait),
+        let since_epoch = match wait {
+            _ if wait >= EPOCH_MILLISECONDS => wait / 1000,
+            _ if wait >= EPOCH_SECONDS => wait,
+            _ => return Some(wait),
         };
+        return until(SystemTime::UNIX_EPOCH.checked_add(since_epoch)?, now);
     }
     go_duration(value).or_else(|| until(SystemTime::from(value.parse::<jiff::Timestamp>().ok()?), now))
 }
@@ -171,6 +174,8 @@ mod tests {
                 &[date, ("x-ratelimit-remaining-tokens", "0"), ("x-ratelimit-reset-tokens", "1787150050")],
                 Some(10.0),
             ),
+            (&[date, ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1787150050000")], Some(10.0)),
+            (&[("x-ratelimit-remaining", "NaN"), ("x-ratelimit-reset", "1")], None),
             (
                 &[
                     date,
@@ -212,6 +217,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_go_duration_is_read_as_it_was_written(hours in 0_u64..1000, minutes in 0_u64..60, millis in 0_u64..60_000) {
+            let text = format!("{hours}h{minutes}m{}.{:03}s", millis / 1000, millis % 1000);
+            let wait = Duration::from_secs(hours * 3600 + minutes * 60) + Duration::from_millis(millis);
+            let read = go_duration(&text).expect("a duration");
+            prop_assert!(read.abs_diff(wait) < Duration::from_micros(1), "{} {:?}", text, read);
+        }
+
         #[test]
         fn no_text_panics(text in ".*", bytes in prop::collection::vec(any::<u8>(), 0..40)) {
             let _ = (go_duration(&text), google_duration(&text), reset_after(&text, Some(SystemTime::UNIX_EPOCH)));

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 const MARK: &str = "[redacted]";
 
 /// How keys of the providers and of servers like them begin.
-const PREFIXES: [&str; 8] = ["sk-", "sk_", "AIza", "gsk_", "xai-", "pplx-", "r8_", "ya29."];
+const PREFIXES: [&str; 9] = ["sk-", "sk_", "AIza", "gsk_", "xai-", "pplx-", "r8_", "ya29.", "eyJ"];
 
 /// `text` without anything that looks like an API key or a bearer token.
 pub(crate) fn secrets(text: &str) -> Cow<'_, str> {
@@ -17,15 +17,18 @@ pub(crate) fn secrets(text: &str) -> Cow<'_, str> {
     let mut kept = 0;
     let mut before = "";
     for (start, word) in words(text) {
-        let assigned = text.get(..start).is_some_and(|text| text.ends_with('='));
-        let follows =
-            before.eq_ignore_ascii_case("bearer") || (assigned && before.eq_ignore_ascii_case("key"));
-        let secret = (follows && word.len() >= 8) || PREFIXES.iter().any(|prefix| word.starts_with(prefix));
+        if start < kept {
+            continue; // the rest of a secret
+        }
+        let assigned = text.get(..start).is_some_and(|text| text.ends_with('=')) && names_a_key(before);
+        // Shorter words after "bearer" are prose.
+        let borne = before.eq_ignore_ascii_case("bearer") && word.len() >= 8;
+        let secret = assigned || borne || PREFIXES.iter().any(|prefix| word.starts_with(prefix));
         before = word;
         if secret {
             clean.push_str(text.get(kept..start).unwrap_or_default());
             clean.push_str(MARK);
-            kept = start + word.len();
+            kept = start + secret_length(text.get(start..).unwrap_or_default());
         }
     }
     if kept == 0 {
@@ -33,6 +36,26 @@ pub(crate) fn secrets(text: &str) -> Cow<'_, str> {
     }
     clean.push_str(text.get(kept..).unwrap_or_default());
     Cow::Owned(clean)
+}
+
+/// Whether what is assigned to a parameter of this name is secret.
+fn names_a_key(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["key", "token", "secret"].iter().any(|ending| name.ends_with(ending))
+}
+
+/// How far a secret reaches: it may go on in characters that end a word, such
+/// as the `/` and `=` of base64.
+fn secret_length(rest: &str) -> usize {
+    let ends = |c: char| {
+        c.is_whitespace()
+            || c.is_control()
+            || matches!(
+                c,
+                '"' | '\'' | '`' | '\\' | '&' | ',' | ';' | '<' | '>' | '(' | ')' | '[' | ']' | '{' | '}'
+            )
+    };
+    rest.find(ends).unwrap_or(rest.len())
 }
 
 /// The words of a text, with where they start. Masked keys (`sk-ab***cd`) are
@@ -82,6 +105,9 @@ mod tests {
             ("Authorization: Bearer abcdef123456", "Authorization: Bearer [redacted]"),
             ("https://x/?key=abcdefgh12&alt=sse", "https://x/?key=[redacted]&alt=sse"),
             ("{\"k\":\"gsk_1\"}", "{\"k\":\"[redacted]\"}"),
+            ("Bearer abc+def12/ghi345+jk==, sent", "Bearer [redacted], sent"),
+            ("?api_key=1a/b&x=1 access_token=Zm9v", "?api_key=[redacted]&x=1 access_token=[redacted]"),
+            ("token eyJhbGciOiJ9.eyJzdWIi.abc", "token [redacted]"),
         ];
         for (text, clean) in cases {
             assert_eq!(secrets(text), clean);

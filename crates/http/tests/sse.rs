@@ -65,7 +65,11 @@ fn quirks_come_out_the_same_however_they_are_cut() {
         ("LF", b"data: a\n\ndata: b\n\n", vec![whole("a"), whole("b")]),
         ("CRLF", b"data: a\r\n\r\ndata: b\r\n\r\n", vec![whole("a"), whole("b")]),
         ("CR", b"data: a\r\rdata: b\r\r", vec![whole("a"), whole("b")]),
-        ("mixed line ends", b"data: a\r\n\ndata: b\n\r\ndata: c\r\n\r", vec![whole("a"), whole("b"), whole("c")]),
+        (
+            "mixed line ends",
+            b"data: a\r\n\ndata: b\n\r\ndata: c\r\n\r",
+            vec![whole("a"), whole("b"), whole("c")],
+        ),
         ("BOM", b"\xEF\xBB\xBFdata: a\n\n", vec![whole("a")]),
         ("BOM and comment", b"\xEF\xBB\xBF: hi\ndata: a\n\n", vec![whole("a")]),
         ("BOM only", b"\xEF\xBB\xBF", vec![]),
@@ -98,7 +102,11 @@ fn quirks_come_out_the_same_however_they_are_cut() {
         ("open event and foreign", b"data: a\n}", vec![foreign("}"), cut("a")]),
         ("the name comes last", b"data: a\nevent: e", vec![event("e", "a", true)]),
         ("characters of many bytes", "data: é€😀\n\n".as_bytes(), vec![whole("é€😀")]),
-        ("other line ends are text", "data: a\u{2028}b\u{85}\x0bc\n\n".as_bytes(), vec![whole("a\u{2028}b\u{85}\x0bc")]),
+        (
+            "other line ends are text",
+            "data: a\u{2028}b\u{85}\x0bc\n\n".as_bytes(),
+            vec![whole("a\u{2028}b\u{85}\x0bc")],
+        ),
         ("NUL", b"data: \0\n\n", vec![whole("\0")]),
     ];
     for (name, input, expected) in rows {

@@ -11,17 +11,14 @@ use std::{
 
 use futures_core::Stream;
 use leverframe_core::{
-    error::{Clock, ErrorKind, Failure},
+    error::{ErrorKind, Failure},
     guard::Deadline,
     lifecycle::{Lifecycle, On, ReceiveStreamChunk, RequestFailed, Route, Seen, StreamComplete, Streaming},
     model::StreamEvent,
     record::Record,
     time::Timestamp,
 };
-use leverframe_http::{
-    codec::StreamDecoder,
-    transport::{Body, TransportError},
-};
+use leverframe_http::{codec::StreamDecoder, transport::Body};
 
 use crate::{Answer, Error, driver, router::Inner};
 
@@ -62,15 +59,14 @@ impl Live {
         decoder: StreamDecoder,
         body: Body,
         deadline: Deadline,
+        now: Timestamp,
     ) -> Self {
-        Self { lifecycle, held: held.into(), decoder, body, deadline, now: Timestamp::EPOCH }
+        Self { lifecycle, held: held.into(), decoder, body, deadline, now }
     }
 
     /// The next event, or how the stream broke off.
     fn poll_event(&mut self, inner: &Inner, cx: &mut Context<'_>) -> Poll<Result<StreamEvent, Failure>> {
-        if self.now == Timestamp::EPOCH {
-            self.now = inner.now();
-        }
+        let mut ended = false;
         loop {
             match self.decoder.next_event() {
                 Ok(Some(event)) => return Poll::Ready(Ok(event)),
@@ -82,22 +78,18 @@ impl Live {
                     self.now = inner.now();
                     self.decoder.push(chunk);
                 }
-                Some(Err(error)) => return Poll::Ready(Err(self.broken(inner, error))),
-                None => match self.decoder.finish() {
-                    Ok(()) => {}
-                    Err(failure) => return Poll::Ready(Err(failure)),
-                },
+                Some(Err(error)) => {
+                    return Poll::Ready(Err(driver::transport_failure(error, self.deadline, inner.now())));
+                }
+                // The decoder fails or ends by itself after finish(); this is for one that does neither.
+                None if ended => {
+                    return Poll::Ready(Err(Failure::new(ErrorKind::Interrupted, "the stream ended")));
+                }
+                None => {
+                    self.decoder.finish();
+                    ended = true;
+                }
             }
-        }
-    }
-
-    fn broken(&self, inner: &Inner, error: TransportError) -> Failure {
-        match error {
-            TransportError::Timeout(Clock::Total) if self.deadline.has_passed(inner.now()) => Failure::new(
-                ErrorKind::DeadlineExceeded,
-                "the request's time is up; allow more with Request::timeout",
-            ),
-            error => error.into(),
         }
     }
 }

@@ -58,6 +58,13 @@ impl Request {
         }
     }
 
+    /// Asks another model.
+    #[must_use]
+    pub fn model(mut self, model: impl Into<String>) -> Self {
+        self.model = model.into();
+        self
+    }
+
     /// Sets the system prompt.
     #[must_use]
     pub fn system(mut self, prompt: impl Into<String>) -> Self {

@@ -16,12 +16,14 @@ use crate::sse::{self, SseError};
 /// Hand over chunks with [`push`](Self::push) and take events with
 /// [`next_event`](Self::next_event) until there is none; call
 /// [`finish`](Self::finish) when the body has ended, and take the rest. How the
-/// bytes are split makes no difference. After an error nothing more comes.
+/// bytes are split makes no difference.
 #[derive(Debug)]
 pub struct StreamDecoder {
     sse: sse::Decoder,
     dialect: DialectDecoder,
     ready: VecDeque<StreamEvent>,
+    /// What ended the stream, until the events before it are taken.
+    failure: Option<Failure>,
     failed: bool,
 }
 
@@ -53,7 +55,7 @@ impl StreamDecoder {
             Dialect::Gemini => DialectDecoder::Gemini(gemini::stream::Reader::default()),
             Dialect::OpenAiChat => DialectDecoder::OpenAiChat(openai_chat::stream::Reader::default()),
         };
-        Self { sse: sse::Decoder::new(limits), dialect, ready: VecDeque::new(), failed: false }
+        Self { sse: sse::Decoder::new(limits), dialect, ready: VecDeque::new(), failure: None, failed: false }
     }
 
     /// Hands over the next bytes of the body.
@@ -65,11 +67,15 @@ impl StreamDecoder {
     ///
     /// # Errors
     /// [`ErrorKind::Unreadable`] for what is not in the dialect or passes a
-    /// limit; the provider's own error when it reports one mid-stream.
+    /// limit; the provider's own error when it reports one mid-stream. Once,
+    /// after the events before it; then nothing more comes.
     pub fn next_event(&mut self) -> Result<Option<StreamEvent>, Failure> {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return Ok(Some(event));
+            }
+            if let Some(failure) = self.failure.take() {
+                return Err(failure);
             }
             if self.failed {
                 return Ok(None);
@@ -79,37 +85,35 @@ impl StreamDecoder {
                 Ok(Some(item)) => self.dialect.reader().read(item, &mut self.ready),
                 Err(error) => Err(broken_framing(error)),
             };
-            self.note(read)?;
+            self.note(read);
         }
     }
 
-    /// The body has ended. Events that remain are taken with
-    /// [`next_event`](Self::next_event).
-    ///
-    /// # Errors
-    /// [`ErrorKind::Interrupted`] when the provider has not said that the
-    /// answer is complete.
-    pub fn finish(&mut self) -> Result<(), Failure> {
-        if self.failed {
-            return Ok(());
-        }
-        loop {
+    /// The body has ended. What remains is taken with
+    /// [`next_event`](Self::next_event): events, and then
+    /// [`ErrorKind::Interrupted`] if the provider has not said that the answer
+    /// is complete.
+    pub fn finish(&mut self) {
+        while !self.failed {
             let read = match self.sse.finish() {
-                Ok(None) => break,
                 Ok(Some(item)) => self.dialect.reader().read(item, &mut self.ready),
                 // A body cut inside a character was cut, not written wrongly.
                 Err(SseError::InvalidUtf8) => Err(interrupted("the rest of its last event")),
                 Err(error) => Err(broken_framing(error)),
+                Ok(None) => {
+                    let end = self.dialect.reader().end(&mut self.ready);
+                    return self.note(end);
+                }
             };
-            self.note(read)?;
+            self.note(read);
         }
-        let end = self.dialect.reader().end(&mut self.ready);
-        self.note(end)
     }
 
-    fn note(&mut self, outcome: Result<(), Failure>) -> Result<(), Failure> {
-        self.failed |= outcome.is_err();
-        outcome
+    fn note(&mut self, outcome: Result<(), Failure>) {
+        if let Err(failure) = outcome {
+            self.failed = true;
+            self.failure = Some(failure);
+        }
     }
 }
 

@@ -150,7 +150,7 @@ impl Decoder {
                     continue;
                 }
             }
-            let length = if first == b'\n' { Some(0) } else { memchr2(b'\n', b'\r', rest) };
+            let length = if first == b'\n' { Some(0) } else { line_end(rest) };
             let Some(length) = length else {
                 self.partial.extend(rest, self.limits.line)?;
                 self.at = self.chunk.len();
@@ -220,6 +220,16 @@ impl Decoder {
             Line::Skipped => Ok(None),
         }
     }
+}
+
+/// Where the line ends that `bytes` begin with.
+#[inline]
+fn line_end(bytes: &[u8]) -> Option<usize> {
+    // Setting up a vector search does not pay for a handful of bytes.
+    if bytes.len() < 16 {
+        return bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+    }
+    memchr2(b'\n', b'\r', bytes)
 }
 
 /// The length of the line end at the start of `bytes`. A CR at the end of the

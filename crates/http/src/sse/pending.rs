@@ -47,7 +47,7 @@ impl Pending {
             Data::One(first) => first.len() + 1,
             Data::Joined => self.joined.len() + 1,
         };
-        if value.len() > limit.saturating_sub(held) {
+        if held.saturating_add(value.len()) > limit {
             return Err(SseError::EventTooLarge { limit });
         }
         self.data = match std::mem::take(&mut self.data) {

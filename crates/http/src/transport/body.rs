@@ -15,50 +15,57 @@ use hyper::body::Incoming;
 use leverframe_core::error::Clock;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::{Clocks, TransportError};
+use super::{Clocks, TransportError, clocks::after};
 
 /// The body of an answer, chunk by chunk.
 ///
 /// Until [`first_token_seen`](Self::first_token_seen) is called the
-/// first-token clock runs, whatever arrives; from then on the idle clock,
-/// which every chunk resets. After an error nothing more comes.
+/// first-token clock runs from the headers on, whatever arrives; from then on
+/// the idle clock, which every chunk resets. The idle clock counts time spent
+/// waiting for the provider, not time in which the caller did not ask. The
+/// total clock runs throughout.
+///
+/// After the end or an error nothing more comes and the connection has been
+/// let go.
 pub struct Body {
-    incoming: Incoming,
+    /// `None` once the end or an error has been handed out.
+    incoming: Option<Incoming>,
     /// Armed for the earliest instant at which a clock could have run out when
     /// it was last looked at; chunks do not touch it.
     alarm: Pin<Box<Sleep>>,
+    /// `None` once the first token was seen.
     first_token_by: Option<Instant>,
     idle: Duration,
-    last_chunk: Instant,
+    /// Since when the caller has been waiting for the next chunk.
+    waiting_since: Option<Instant>,
     total: Option<Instant>,
+    /// Bytes handed out so far.
     received: usize,
+    /// Most bytes to hand out.
     limit: usize,
-    over: bool,
 }
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Body")
             .field("received", &self.received)
-            .field("over", &self.over)
+            .field("over", &self.incoming.is_none())
             .finish_non_exhaustive()
     }
 }
 
 impl Body {
     pub(super) fn new(incoming: Incoming, clocks: &Clocks, total: Option<Instant>, limit: usize) -> Self {
-        let now = Instant::now();
-        let first_token_by = now + clocks.first_token;
+        let first_token_by = after(Instant::now(), clocks.first_token);
         Self {
-            incoming,
+            incoming: Some(incoming),
             alarm: Box::pin(sleep_until(total.map_or(first_token_by, |total| total.min(first_token_by)))),
             first_token_by: Some(first_token_by),
             idle: clocks.idle,
-            last_chunk: now,
+            waiting_since: None,
             total,
             received: 0,
             limit,
-            over: false,
         }
     }
 
@@ -74,19 +81,19 @@ impl Body {
 
     /// Polls for the next chunk, never empty; `None` at the end.
     pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, TransportError>>> {
-        if self.over {
-            return Poll::Ready(None);
-        }
         let next = ready!(self.poll_unguarded(cx));
-        self.over = !matches!(next, Some(Ok(_)));
+        if !matches!(next, Some(Ok(_))) {
+            self.incoming = None;
+        }
         Poll::Ready(next)
     }
 
     fn poll_unguarded(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, TransportError>>> {
+        let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
         loop {
-            match Pin::new(&mut self.incoming).poll_frame(cx) {
+            match Pin::new(&mut *incoming).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                    Ok(data) if !data.is_empty() => return Poll::Ready(Some(self.received(data))),
+                    Ok(data) if !data.is_empty() => return Poll::Ready(Some(self.receive(data))),
                     Ok(_) | Err(_) => {} // an empty chunk or trailers
                 },
                 Poll::Ready(Some(Err(error))) => {
@@ -100,35 +107,40 @@ impl Body {
         }
     }
 
-    fn received(&mut self, data: Bytes) -> Result<Bytes, TransportError> {
+    fn receive(&mut self, data: Bytes) -> Result<Bytes, TransportError> {
         self.received = self.received.saturating_add(data.len());
         if self.received > self.limit {
             return Err(TransportError::BodyTooLarge { limit: self.limit });
         }
-        self.last_chunk = Instant::now();
-        Ok(data)
+        self.waiting_since = None;
+        // A provider that always has a chunk ready never makes us look at the alarm.
+        match self.total {
+            Some(total) if total <= Instant::now() => Err(TransportError::Timeout(Clock::Total)),
+            _ => Ok(data),
+        }
     }
 
     /// Ready when a clock has run out.
     fn poll_clocks(&mut self, cx: &mut Context<'_>) -> Poll<Clock> {
-        loop {
-            let (by, clock) = self.next_limit();
-            // The alarm may be early, for a chunk has come since; it must not be late.
-            if self.alarm.deadline() > by {
-                self.alarm.as_mut().reset(by);
-            }
-            ready!(self.alarm.as_mut().poll(cx));
-            if by <= Instant::now() {
-                return Poll::Ready(clock);
-            }
+        let waiting_since = *self.waiting_since.get_or_insert_with(Instant::now);
+        let (by, clock) = self.next_limit(waiting_since);
+        // The alarm may be early, for a chunk has come since; it must not be late.
+        if self.alarm.deadline() > by {
             self.alarm.as_mut().reset(by);
         }
+        ready!(self.alarm.as_mut().poll(cx));
+        while self.alarm.deadline() < by {
+            self.alarm.as_mut().reset(by);
+            ready!(self.alarm.as_mut().poll(cx));
+        }
+        Poll::Ready(clock)
     }
 
-    fn next_limit(&self) -> (Instant, Clock) {
+    /// The clock that runs out first, and when.
+    fn next_limit(&self, waiting_since: Instant) -> (Instant, Clock) {
         let running = match self.first_token_by {
             Some(by) => (by, Clock::FirstToken),
-            None => (self.last_chunk + self.idle, Clock::Idle),
+            None => (after(waiting_since, self.idle), Clock::Idle),
         };
         match self.total {
             Some(total) if total < running.0 => (total, Clock::Total),
@@ -137,13 +149,18 @@ impl Body {
     }
 
     /// Reads a body that is not streamed, of at most `limit` bytes and the
-    /// transport's own limit.
+    /// transport's own limit, under the idle and total clocks.
     ///
     /// # Errors
     /// [`TransportError`]; a body that is too large is not read to its end.
     pub async fn collect(mut self, limit: usize) -> Result<Bytes, TransportError> {
         self.first_token_seen();
         self.limit = self.limit.min(limit);
+        // What the headers announce need not be read to be refused.
+        let announced = self.incoming.as_ref().map_or(0, |incoming| incoming.size_hint().lower());
+        if usize::try_from(announced).map_or(true, |announced| announced > self.limit) {
+            return Err(TransportError::BodyTooLarge { limit: self.limit });
+        }
         let Some(first) = self.chunk().await.transpose()? else { return Ok(Bytes::new()) };
         let Some(second) = self.chunk().await.transpose()? else { return Ok(first) };
         let mut whole = BytesMut::with_capacity(first.len().saturating_add(second.len()));

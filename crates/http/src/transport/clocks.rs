@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 /// The four clocks of one exchange. The fifth, for connecting, is
 /// [`TransportConfig::connect_timeout`](super::TransportConfig::connect_timeout).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +14,8 @@ pub struct Clocks {
     /// From the headers to the first token of a streamed answer. Keep-alive
     /// frames do not reset it.
     pub first_token: Duration,
-    /// Between two pieces of the body, after the first token.
+    /// Between two pieces of the body, after the first token, and for every
+    /// piece of a body that is collected.
     pub idle: Duration,
     /// The whole exchange. `None` leaves it to the others.
     pub total: Option<Duration>,
@@ -28,4 +31,10 @@ impl Default for Clocks {
             total: None,
         }
     }
+}
+
+/// `start + duration`, or a time nobody will see if that is too far off to say.
+pub(super) fn after(start: Instant, duration: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+    start.checked_add(duration).unwrap_or_else(|| start + FAR)
 }

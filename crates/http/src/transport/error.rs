@@ -1,6 +1,6 @@
 //! What can go wrong between two sockets.
 
-use std::{error::Error as StdError, sync::Arc};
+use std::{error::Error as StdError, io, sync::Arc};
 
 use leverframe_core::error::{Clock, ErrorKind, Failure};
 
@@ -10,11 +10,15 @@ use super::connect::ConnectTimeout;
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransportError {
+    /// The request's address is not one that HTTP can be sent to.
+    #[error("the request cannot be sent: {0}; check the base URL")]
+    InvalidRequest(&'static str),
     /// No connection could be made.
     #[error("cannot connect; check the base URL and the network")]
     Connect(#[source] Arc<dyn StdError + Send + Sync>),
-    /// TLS could not be set up.
-    #[error("TLS cannot be set up")]
+    /// TLS could not be set up, or the handshake failed: a certificate that is
+    /// not trusted, or a server that does not speak TLS.
+    #[error("no secure connection; check the base URL and the server's certificate")]
     Tls(#[source] Arc<dyn StdError + Send + Sync>),
     /// The connection broke before the answer's headers.
     #[error("the connection broke before an answer came")]
@@ -36,8 +40,11 @@ pub enum TransportError {
 impl TransportError {
     pub(super) fn from_client(error: hyper_util::client::legacy::Error) -> Self {
         if error.is_connect() {
-            if has_connect_timeout(&error) {
+            if has::<ConnectTimeout>(&error) {
                 return Self::Timeout(Clock::Connect);
+            }
+            if has::<rustls::Error>(&error) {
+                return Self::Tls(Arc::new(error));
             }
             return Self::Connect(Arc::new(error));
         }
@@ -47,6 +54,7 @@ impl TransportError {
     /// What kind of failure it is.
     pub fn kind(&self) -> ErrorKind {
         match self {
+            Self::InvalidRequest(_) => ErrorKind::InvalidRequest,
             Self::Connect(_) | Self::Tls(_) | Self::Send(_) => ErrorKind::Network,
             Self::Body(_) => ErrorKind::Interrupted,
             Self::Timeout(clock) => ErrorKind::Timeout(*clock),
@@ -65,13 +73,16 @@ impl From<TransportError> for Failure {
     }
 }
 
-fn has_connect_timeout(error: &(dyn StdError + 'static)) -> bool {
+/// Whether an error of type `T` is among the sources of `error`.
+fn has<T: StdError + 'static>(error: &(dyn StdError + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
-        if error.is::<ConnectTimeout>() {
+        if error.is::<T>() {
             return true;
         }
-        next = error.source();
+        // The source of an `io::Error` is that of what it wraps: look at the latter first.
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = wrapped.map_or_else(|| error.source(), |wrapped| Some(wrapped as &(dyn StdError + 'static)));
     }
     false
 }

@@ -14,7 +14,14 @@
 //! Dropping the future of [`Transport::send`], or a [`Body`] before its end,
 //! closes an HTTP/1.1 connection and resets an HTTP/2 stream: the provider
 //! stops generating. No task is left behind but hyper's own connection task,
-//! which ends with its connection.
+//! which ends with its connection, and one that finishes a connection begun
+//! while another became free, bounded by the connect clock.
+//!
+//! # What is not promised
+//!
+//! An error before the headers does not say whether the provider has seen the
+//! request. Redirects are not followed: keys would follow them.
+//! Proxies are not used.
 
 mod body;
 mod clocks;
@@ -27,7 +34,10 @@ use std::{fmt, time::Duration};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
+    client::legacy::{
+        Client,
+        connect::{Connect, HttpConnector},
+    },
     rt::{TokioExecutor, TokioTimer},
 };
 use leverframe_core::error::Clock;
@@ -37,6 +47,7 @@ pub use body::Body;
 pub use clocks::Clocks;
 pub use error::TransportError;
 
+use clocks::after;
 use connect::Timed;
 
 type Connector = Timed<hyper_rustls::HttpsConnector<HttpConnector>>;
@@ -87,38 +98,40 @@ impl fmt::Debug for Transport {
 }
 
 impl Transport {
-    /// A transport with a connection pool of its own.
+    /// A transport with a connection pool of its own, which trusts the roots
+    /// Mozilla trusts.
     ///
     /// # Errors
     /// [`TransportError::Tls`] when TLS cannot be set up.
     pub fn new(config: TransportConfig) -> Result<Self, TransportError> {
-        let client = Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(config.pool_idle_timeout)
-            .pool_max_idle_per_host(config.pool_max_idle_per_host)
-            .retry_canceled_requests(false)
-            .http2_keep_alive_interval(config.http2_keep_alive_interval)
-            .http2_keep_alive_timeout(config.http2_keep_alive_timeout)
-            .http2_keep_alive_while_idle(true)
-            .build(Timed::new(tls::connector()?, config.connect_timeout));
-        Ok(Self { client, max_body: config.max_body })
+        Ok(Self::with_tls(config, tls::config()?))
+    }
+
+    /// The same with other TLS settings, for a server with a private authority
+    /// or one that asks for a client's certificate. The protocols offered are
+    /// set here: HTTP/2 and HTTP/1.1.
+    pub fn with_tls(config: TransportConfig, tls: rustls::ClientConfig) -> Self {
+        Self { client: client(config, tls::connector(tls)), max_body: config.max_body }
     }
 
     /// Sends a request and waits for the headers of its answer.
     ///
-    /// The headers clock starts here, so time spent connecting counts towards it.
+    /// The headers clock starts here, so time spent connecting counts towards
+    /// it; the connect clock running out is told apart. The version of HTTP is
+    /// settled with the server, whatever the request says.
     ///
     /// # Errors
     /// [`TransportError`]; whatever the status, an answer is not an error.
     pub async fn send(
         &self,
-        request: http::Request<Bytes>,
+        mut request: http::Request<Bytes>,
         clocks: &Clocks,
     ) -> Result<http::Response<Body>, TransportError> {
+        check(request.uri())?;
+        *request.version_mut() = http::Version::HTTP_11;
         let started = Instant::now();
-        let total = clocks.total.map(|total| started + total);
-        let headers = started + clocks.headers;
+        let total = clocks.total.map(|total| after(started, total));
+        let headers = after(started, clocks.headers);
         let (until, clock) = match total {
             Some(total) if total < headers => (total, Clock::Total),
             _ => (headers, Clock::Headers),
@@ -130,5 +143,35 @@ impl Transport {
             Err(_) => return Err(TransportError::Timeout(clock)),
         };
         Ok(response.map(|body| Body::new(body, clocks, total, self.max_body)))
+    }
+}
+
+/// The client over any connector: the one place that would change for a
+/// network that is not one.
+fn client<C>(config: TransportConfig, connector: C) -> Client<Timed<C>, Full<Bytes>>
+where
+    Timed<C>: Connect + Clone,
+{
+    Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(config.pool_idle_timeout)
+        .pool_max_idle_per_host(config.pool_max_idle_per_host)
+        .retry_canceled_requests(false)
+        .http2_keep_alive_interval(config.http2_keep_alive_interval)
+        .http2_keep_alive_timeout(config.http2_keep_alive_timeout)
+        .http2_keep_alive_while_idle(true)
+        .build(Timed::new(connector, config.connect_timeout))
+}
+
+fn check(uri: &http::Uri) -> Result<(), TransportError> {
+    match uri.scheme_str() {
+        Some("http" | "https") => {}
+        Some(_) => return Err(TransportError::InvalidRequest("the address must begin with http or https")),
+        None => return Err(TransportError::InvalidRequest("the address must be absolute")),
+    }
+    match uri.host() {
+        Some(host) if !host.is_empty() => Ok(()),
+        _ => Err(TransportError::InvalidRequest("the address names no host")),
     }
 }

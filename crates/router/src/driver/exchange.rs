@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 use http::{StatusCode, header::CONTENT_TYPE};
 use leverframe_core::{
-    error::{Clock, ErrorKind, Failure},
+    error::{ErrorKind, Failure},
     lifecycle::{
         Lifecycle, On, ReceiveResponse, ReceiveStreamChunk, Requesting, Sent, StreamComplete, Streaming,
     },
@@ -19,6 +19,7 @@ use leverframe_http::{
 use super::{
     Drive, Reached,
     attempt::{Broken, Stuck},
+    transport_failure,
 };
 use crate::stream::Live;
 
@@ -106,13 +107,21 @@ impl Drive<'_> {
             };
             events.push(event.clone());
             let begun = event.is_content();
-            held = match held.take_in(event, self.inner.now()) {
+            let now = self.inner.now();
+            held = match held.take_in(event, now) {
                 ControlFlow::Continue(held) => held,
                 ControlFlow::Break(completed) => return Ok(Reached::Whole(completed, events)),
             };
             if begun && let HeldBack::Events(stream) = held {
                 body.first_token_seen();
-                return Ok(Reached::Begun(Live::new(stream.commit(), events, decoder, body, self.deadline)));
+                return Ok(Reached::Begun(Live::new(
+                    stream.commit(),
+                    events,
+                    decoder,
+                    body,
+                    self.deadline,
+                    now,
+                )));
             }
             if events.len() > MAX_HELD_BACK {
                 let message = format!("the stream has more than {MAX_HELD_BACK} events and no content");
@@ -128,29 +137,22 @@ impl Drive<'_> {
                 return Ok(event);
             }
             if ended {
-                // finish() has failed or pushed the terminal event, and that was taken.
+                // The decoder fails or ends by itself after finish(); this is for one that does neither.
                 return Err(Failure::new(ErrorKind::Interrupted, "the stream ended"));
             }
             match body.chunk().await {
                 Some(Ok(chunk)) => decoder.push(chunk),
                 Some(Err(error)) => return Err(self.failure(error)),
                 None => {
-                    decoder.finish()?;
+                    decoder.finish();
                     ended = true;
                 }
             }
         }
     }
 
-    /// The transport's failure; the attempt's total time is the request's own
-    /// when that is what ran out.
     fn failure(&self, error: TransportError) -> Failure {
-        match error {
-            TransportError::Timeout(Clock::Total) if self.deadline.has_passed(self.inner.now()) => {
-                self.too_late()
-            }
-            error => error.into(),
-        }
+        transport_failure(error, self.deadline, self.inner.now())
     }
 }
 

@@ -12,10 +12,13 @@ mod route;
 use std::sync::Arc;
 
 use leverframe_core::{
+    error::{Clock, ErrorKind, Failure},
     guard::{AttemptBudget, Deadline},
     lifecycle::{Completed, Failed, Lifecycle, Plan, Unseen, Visibility},
     model::{Request, RequestId, StreamEvent},
+    time::Timestamp,
 };
+use leverframe_http::transport::TransportError;
 
 use crate::{Answer, Error, ResponseStream, policy::priority, router::Inner, stream::Live};
 
@@ -77,6 +80,20 @@ pub(crate) fn answer<V: Visibility>(inner: &Inner, completed: Lifecycle<Complete
 pub(crate) fn error<V: Visibility>(inner: &Inner, failed: Lifecycle<Failed, V>) -> Error {
     let (failure, partial, record) = failed.finish(inner.now());
     Error::new(failure, partial, record)
+}
+
+/// The request's own time is up.
+pub(crate) fn too_late() -> Failure {
+    Failure::new(ErrorKind::DeadlineExceeded, "the request's time is up; allow more with Request::timeout")
+}
+
+/// The transport's failure; an attempt's total time is the request's own when
+/// that is what ran out.
+pub(crate) fn transport_failure(error: TransportError, deadline: Deadline, now: Timestamp) -> Failure {
+    match error {
+        TransportError::Timeout(Clock::Total) if deadline.has_passed(now) => too_late(),
+        error => error.into(),
+    }
 }
 
 /// A failed request that nobody has seen anything of.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use leverframe_core::{
-    error::{ErrorKind, Exposure, Failure, NextRoute as MayMoveOn},
+    error::{Exposure, Failure, NextRoute as MayMoveOn},
     lifecycle::{
         FallbackToProvider, Idle, InitiateRequest, Lifecycle, NextRoute, On, Ready, RequestFailed,
         Requesting, ValidateRequest, Validating, ValidationFailed, ValidationPassed,
@@ -14,7 +14,7 @@ use leverframe_core::{
 };
 use leverframe_http::codec::{self, Call};
 
-use super::{Drive, Reached, Unanswered};
+use super::{Drive, Reached, Unanswered, too_late};
 
 impl Drive<'_> {
     /// Tries route after route until one answers or none is left.
@@ -52,7 +52,7 @@ impl Drive<'_> {
         let validating = validating.on(ValidateRequest { at: self.inner.now() });
         let at = self.inner.now();
         if self.deadline.has_passed(at) {
-            return Err(validating.on(RequestFailed { failure: self.too_late(), at }));
+            return Err(validating.on(RequestFailed { failure: too_late(), at }));
         }
         let route = Arc::clone(validating.route());
         let request = match validate(validating.request(), route.dialect) {
@@ -78,10 +78,5 @@ impl Drive<'_> {
             MayMoveOn::LargerWindow | MayMoveOn::Resume | MayMoveOn::Never => false,
         };
         if wanted { self.plan.next() } else { None }
-    }
-
-    pub(super) fn too_late(&self) -> Failure {
-        let message = "the request's time is up; allow more with Request::timeout";
-        Failure::new(ErrorKind::DeadlineExceeded, message)
     }
 }

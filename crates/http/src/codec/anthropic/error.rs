@@ -5,6 +5,12 @@
 //! type: an empty balance and a spend limit are no passing rate limit, and a
 //! prompt that is too long is no ordinary bad request.
 //!
+//! A body of more bytes than the API takes (413) counts as a conversation that
+//! is too long: another provider may take more, the same one will not.
+//!
+//! Hints on when to come back are read where coming back helps: on 429 and from
+//! 500 on. Anthropic sends `retry-after` on good answers too.
+//!
 //! `x-should-retry` is not read: what may be tried again is decided in one
 //! place for all providers.
 //!
@@ -13,6 +19,7 @@
 use http::HeaderMap;
 use leverframe_core::error::{ErrorKind, Failure};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::{codec::text::Text, hints, redact};
 
@@ -31,7 +38,7 @@ struct ErrorBody<'a> {
     #[serde(borrow)]
     message: Option<Text<'a>>,
     #[serde(borrow)]
-    details: Option<Details<'a>>,
+    details: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -93,10 +100,11 @@ pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
 }
 
 fn dressed(failure: Failure, status: u16, headers: &HeaderMap, id: Option<String>) -> Failure {
+    let waiting_helps = status == 429 || status >= 500;
     failure
         .with_status(status)
         .with_provider_request_id(request_id(headers).or(id))
-        .with_retry_after(hints::read(headers))
+        .with_retry_after(waiting_helps.then(|| hints::read(headers)).flatten())
 }
 
 fn message(error: ErrorBody<'_>) -> String {
@@ -109,8 +117,8 @@ fn message(error: ErrorBody<'_>) -> String {
 }
 
 fn classify(error: &ErrorBody<'_>, status: u16, headers: &HeaderMap) -> ErrorKind {
-    let code =
-        error.details.as_ref().and_then(|details| details.error_code.as_ref()).map_or("", Text::as_str);
+    let details = error.details.and_then(|raw| serde_json::from_str::<Details<'_>>(raw.get()).ok());
+    let code = details.as_ref().and_then(|details| details.error_code.as_ref()).map_or("", Text::as_str);
     let message = error.message.as_ref().map_or("", Text::as_str);
     if matches!(
         code,
@@ -220,6 +228,17 @@ mod tests {
             (failure.kind, failure.retry_after),
             (ErrorKind::RateLimited, Some(Duration::from_secs(3)))
         );
+    }
+
+    #[test]
+    fn a_hint_counts_only_where_waiting_helps() {
+        let headers =
+            HeaderMap::from_iter([("retry-after".parse().expect("name"), HeaderValue::from_static("3"))]);
+        for (status, hint) in [(200, None), (400, None), (429, Some(3)), (529, Some(3))] {
+            let failure = read(status, &headers, r#"{"error":{"type":"x","message":"m","details":"text"}}"#);
+            assert_eq!(failure.retry_after, hint.map(Duration::from_secs), "{status}");
+            assert_eq!(failure.message, "m");
+        }
     }
 
     #[test]

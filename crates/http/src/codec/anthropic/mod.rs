@@ -13,9 +13,10 @@
 //! An ordered list of typed blocks, much like ours. Tool results go before
 //! everything else in a user message, which the API demands; empty text is left
 //! out, which it refuses. A thinking block keeps its signature and goes back as
-//! it came. Redacted thinking, server tools, documents and whatever is newer
-//! are [`Opaque`](leverframe_core::model::Opaque) and go back verbatim, among
-//! them text with citations.
+//! it came. Redacted thinking, server tools and whatever is newer are
+//! [`Opaque`](leverframe_core::model::Opaque) and go back verbatim. Text with
+//! citations becomes text followed by an opaque block of our own that holds
+//! them, and is one block again when it goes back.
 //!
 //! # How an answer ends
 //!

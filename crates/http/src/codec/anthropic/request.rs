@@ -240,8 +240,8 @@ fn blocks<'a>(field: &str, blocks: &'a [Block]) -> Result<Vec<WireBlock<'a>>, Fa
 fn known<'a>(field: &str, block: &'a Block) -> Result<KnownBlock<'a>, Failure> {
     match block {
         Block::Text(text) => Ok(KnownBlock::Text { text, citations: None }),
-        Block::Image(media) => Ok(KnownBlock::Image { source: source(field, media)? }),
-        Block::Document(media) => Ok(KnownBlock::Document { source: source(field, media)? }),
+        Block::Image(media) => Ok(KnownBlock::Image { source: source(field, media, &IMAGES)? }),
+        Block::Document(media) => Ok(KnownBlock::Document { source: source(field, media, &DOCUMENTS)? }),
         Block::Thinking(thinking) => self::thinking(field, thinking),
         Block::ToolCall(call) => tool_use(field, call),
         Block::ToolResult(result) => tool_result(field, result),
@@ -252,13 +252,21 @@ fn known<'a>(field: &str, block: &'a Block) -> Result<KnownBlock<'a>, Failure> {
     }
 }
 
-fn source<'a>(field: &str, media: &'a Media) -> Result<Source<'a>, Failure> {
-    match (&media.source, &media.media_type) {
+/// What the API takes inline (Messages reference, image and document sources).
+const IMAGES: [&str; 4] = ["image/jpeg", "image/png", "image/gif", "image/webp"];
+const DOCUMENTS: [&str; 1] = ["application/pdf"];
+
+fn source<'a>(field: &str, media: &'a Media, types: &[&str]) -> Result<Source<'a>, Failure> {
+    match (&media.source, media.media_type.as_deref()) {
         (MediaSource::Url(url), _) => Ok(Source::Url { url }),
-        (MediaSource::Inline(data), Some(media_type)) => {
+        (MediaSource::Inline(data), Some(media_type)) if types.contains(&media_type) => {
             Ok(Source::Base64 { media_type, data: BASE64_STANDARD.encode(data) })
         }
-        (MediaSource::Inline(_), None) => Err(unsupported(field, "inline media needs a media_type")),
+        (MediaSource::Inline(_), given) => {
+            let given = given.unwrap_or("nothing");
+            let problem = format!("Anthropic takes {} inline, not {given}", types.join(", "));
+            Err(unsupported(&format!("{field}.media_type"), &problem))
+        }
     }
 }
 
@@ -287,6 +295,13 @@ fn tool_use<'a>(field: &str, call: &'a ToolCall) -> Result<KnownBlock<'a>, Failu
 }
 
 fn tool_result<'a>(field: &str, result: &'a ToolResult) -> Result<KnownBlock<'a>, Failure> {
+    let kept = |block: &Block| {
+        matches!(block, Block::Text(_) | Block::Image(_) | Block::Document(_) | Block::Opaque(_))
+    };
+    if let Some((nth, block)) = result.content.iter().enumerate().find(|(_, block)| !kept(block)) {
+        let problem = format!("a tool result of Anthropic Messages cannot hold a {}", block.kind());
+        return Err(unsupported(&format!("{field}.content[{nth}]"), &problem));
+    }
     let content = blocks(field, &result.content)?;
     Ok(KnownBlock::ToolResult { tool_use_id: &result.call_id, content, is_error: result.is_error })
 }
@@ -433,11 +448,21 @@ mod tests {
         let mut seeded = hello();
         seeded.sampling.seed = Some(1);
         let unsigned = Thinking { text: "hm".into(), signature: None };
+        let picture = |media_type: &str| {
+            let source = MediaSource::Inline(Bytes::from_static(b"x"));
+            Block::Image(Media { media_type: Some(media_type.into()), source })
+        };
+        let result = |block: Block| {
+            Block::ToolResult(ToolResult { call_id: "t".into(), content: vec![block], is_error: false })
+        };
         for (request, field) in [
             (seeded, "seed"),
             (turn(Block::Opaque(foreign)), "messages[1].content[0]"),
             (turn(Block::Refusal("no".into())), "messages[1].content[0]"),
             (turn(Block::Thinking(unsigned)), "messages[1].content[0]"),
+            (turn(picture("image/tiff")), "messages[1].content[0].media_type"),
+            (turn(result(Block::Refusal("no".into()))), "messages[1].content[0].content[0]"),
+            (turn(result(picture("text/html"))), "messages[1].content[0].content[0].media_type"),
         ] {
             let failure = write(&request).expect_err(field);
             assert_eq!(failure.kind, ErrorKind::Unsupported);

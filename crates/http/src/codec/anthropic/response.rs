@@ -1,11 +1,14 @@
 //! Reading a whole message.
 
 use http::HeaderMap;
-use leverframe_core::{error::Failure, model::Response};
+use leverframe_core::{
+    error::Failure,
+    model::{Block, Response},
+};
 
 use super::{
     error,
-    wire::{self, Message},
+    wire::{self, Message, UsageBody},
 };
 
 /// Reads the body of a successful answer.
@@ -17,17 +20,21 @@ pub(in crate::codec) fn decode(headers: &HeaderMap, text: &str) -> Result<Respon
 }
 
 fn read(headers: &HeaderMap, text: &str) -> Result<Response, Failure> {
-    if error::is_error(text) {
-        return Err(error::read(200, headers, text));
-    }
     let unreadable = |source| error::unreadable("a message", text, source);
     let body: Message<'_> = serde_json::from_str(text).map_err(unreadable)?;
+    if body.kind.is_some_and(|kind| kind.as_str() == "error") {
+        return Err(error::read(200, headers, text));
+    }
     let Some(content) = body.content else {
         return Err(error::unexpected("a message with content", text));
     };
     let mut blocks = Vec::with_capacity(content.len());
     for raw in content {
-        blocks.push(wire::block(raw).map_err(unreadable)?);
+        match wire::block(raw).map_err(unreadable)? {
+            // Says nothing, and may not be sent back.
+            Block::Text(text) if text.is_empty() => {}
+            block => blocks.push(block),
+        }
         blocks.extend(wire::citations_of(raw));
     }
     let raw = body.stop_reason.map(|raw| raw.into_string());
@@ -37,7 +44,7 @@ fn read(headers: &HeaderMap, text: &str) -> Result<Response, Failure> {
     response.model = body.model.map(|model| model.into_string());
     response.finish_raw = raw;
     response.stop_sequence = body.stop_sequence.map(|sequence| sequence.into_string());
-    response.usage = body.usage.unwrap_or_default().into();
+    response.usage = body.usage.map(UsageBody::read).unwrap_or_default().into();
     Ok(response)
 }
 
@@ -45,7 +52,7 @@ fn read(headers: &HeaderMap, text: &str) -> Result<Response, Failure> {
 mod tests {
     use leverframe_core::{
         error::ErrorKind,
-        model::{Block, FinishReason, Tokens},
+        model::{FinishReason, Tokens},
     };
 
     use super::*;

@@ -4,14 +4,14 @@
 //! are not modelled arrive whole when they open, or (server tools, compaction)
 //! with an input that follows; they are handed over whole when they close.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytestring::ByteString;
 use leverframe_core::{
     error::Failure,
     model::{Block, Dialect, Json, Opaque, StreamEvent},
 };
-use serde_json::{Map, Value, value::RawValue};
+use serde_json::value::RawValue;
 
 use super::{
     error,
@@ -54,7 +54,7 @@ enum Kind {
     Other {
         block: Box<RawValue>,
         input: String,
-        content: Map<String, Value>,
+        content: BTreeMap<String, Box<RawValue>>,
     },
 }
 
@@ -108,7 +108,8 @@ impl Reader {
                         id: message.id.map(keep),
                         model: message.model.map(keep),
                     });
-                    self.used(message.usage, ready);
+                    // Its count of output is a placeholder, not a report.
+                    self.used(message.usage.map(UsageBody::before_output), ready);
                 }
             }
             "message_delta" => {
@@ -128,9 +129,9 @@ impl Reader {
         Ok(())
     }
 
-    fn used(&mut self, usage: Option<UsageBody>, ready: &mut VecDeque<StreamEvent>) {
+    fn used(&mut self, usage: Option<&RawValue>, ready: &mut VecDeque<StreamEvent>) {
         if let Some(usage) = usage {
-            self.usage = self.usage.updated(usage);
+            self.usage = self.usage.updated(UsageBody::read(usage));
             ready.push_back(StreamEvent::Usage(self.usage.into()));
         }
     }
@@ -179,12 +180,12 @@ impl Reader {
                     name: keep(body.name),
                 });
                 // The input is empty here and follows in pieces; some proxies send it whole.
-                if call.arguments.len() > 2 {
+                if !is_empty_object(&call.arguments) {
                     ready.push_back(StreamEvent::ToolCallDelta { index, arguments: call.arguments.into() });
                 }
                 Kind::ToolCall
             }
-            _ => Kind::Other { block: raw.to_owned(), input: String::new(), content: Map::new() },
+            _ => Kind::Other { block: raw.to_owned(), input: String::new(), content: BTreeMap::new() },
         };
         self.open.push((at, Open { index, kind }));
         Ok(())
@@ -234,13 +235,9 @@ impl Reader {
                 input.push_str(delta.partial_json.as_ref().map_or("", Text::as_str));
             }
             ("compaction_delta", Kind::Other { content, .. }) => {
-                for (name, text) in
-                    [("content", delta.content), ("encrypted_content", delta.encrypted_content)]
-                {
-                    if let Some(text) = text {
-                        content.insert(name.to_owned(), text.into_string().into());
-                    }
-                }
+                let given = [("content", delta.content), ("encrypted_content", delta.encrypted_content)];
+                let given = given.into_iter().filter_map(|(name, value)| Some((name, value?)));
+                content.extend(given.map(|(name, value)| (name.to_owned(), value.to_owned())));
             }
             _ => {}
         }
@@ -265,45 +262,63 @@ impl Reader {
             Kind::Other { block, input, content } => {
                 let block = Opaque { dialect: Dialect::Anthropic, json: completed(block, &input, content) };
                 ready.push_back(StreamEvent::Opaque { index, block });
+                ready.push_back(StreamEvent::BlockEnd { index });
             }
-            Kind::Text { citations } if !citations.is_empty() => {
-                if let Some(block) = wire::citations(&format!("[{citations}]")) {
-                    ready.push_back(StreamEvent::Opaque { index: self.take_index(), block });
+            Kind::Text { citations } => {
+                ready.push_back(StreamEvent::BlockEnd { index });
+                let list = (!citations.is_empty()).then(|| format!("[{citations}]"));
+                if let Some(block) = list.and_then(|list| wire::citations(&list)) {
+                    let index = self.take_index();
+                    ready.push_back(StreamEvent::Opaque { index, block });
+                    ready.push_back(StreamEvent::BlockEnd { index });
                 }
             }
-            Kind::Text { .. } | Kind::Thinking | Kind::ToolCall => {}
+            Kind::Thinking | Kind::ToolCall => ready.push_back(StreamEvent::BlockEnd { index }),
         }
-        ready.push_back(StreamEvent::BlockEnd { index });
     }
 }
 
 /// A block as it would have come whole: verbatim, unless more of it followed.
-fn completed(block: Box<RawValue>, input: &str, content: Map<String, Value>) -> Json {
+fn completed(block: Box<RawValue>, input: &str, content: BTreeMap<String, Box<RawValue>>) -> Json {
     if input.is_empty() && content.is_empty() {
         return block.into();
     }
-    let Ok(Value::Object(mut fields)) = serde_json::from_str(block.get()) else { return block.into() };
-    if let Ok(input) = serde_json::from_str::<Value>(input) {
+    let fields = serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(block.get());
+    let Ok(mut fields) = fields else { return block.into() };
+    if let Ok(input) = serde_json::from_str(input) {
         fields.insert("input".to_owned(), input);
     }
     fields.extend(content);
-    Json::parse(Value::Object(fields).to_string()).unwrap_or_else(|_| block.into())
+    serde_json::value::to_raw_value(&fields).unwrap_or(block).into()
+}
+
+/// Whether a tool's input is `{}`, with or without the white space that
+/// Anthropic pads with.
+fn is_empty_object(json: &str) -> bool {
+    let inside = json.strip_prefix('{').and_then(|json| json.strip_suffix('}'));
+    inside.is_some_and(|inside| inside.trim().is_empty())
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use http::HeaderMap;
     use leverframe_core::{
         error::ErrorKind,
         model::{FinishReason, Partial, Tokens},
     };
+    use proptest::prelude::*;
 
-    use super::*;
+    use super::{super::response, *};
     use crate::codec::StreamDecoder;
 
     fn decode(events: &[&str]) -> (Partial, Result<(), Failure>) {
+        decode_body(events.iter().map(|data| format!("event: x\ndata: {data}\n\n")).collect::<String>())
+    }
+
+    fn decode_body(body: impl Into<Bytes>) -> (Partial, Result<(), Failure>) {
         let mut decoder = StreamDecoder::new(Dialect::Anthropic, sse::Limits::default());
         let mut partial = Partial::new();
-        let body: String = events.iter().map(|data| format!("event: x\ndata: {data}\n\n")).collect();
         decoder.push(body.into());
         let mut drain = |decoder: &mut StreamDecoder| -> Result<(), Failure> {
             while let Some(event) = decoder.next_event()? {
@@ -311,7 +326,10 @@ mod tests {
             }
             Ok(())
         };
-        let end = drain(&mut decoder).and_then(|()| decoder.finish()).and_then(|()| drain(&mut decoder));
+        let end = drain(&mut decoder).and_then(|()| {
+            decoder.finish();
+            drain(&mut decoder)
+        });
         (partial, end)
     }
 
@@ -367,12 +385,101 @@ mod tests {
         assert!(partial.terminal_frame().is_some());
     }
 
+    /// One answer twice: streamed, and whole.
+    const STREAMED: [&str; 17] = [
+        r#"{"type":"message_start","message":{"id":"msg_1","model":"claude-x","content":[],"usage":{"input_tokens":9,"cache_creation_input_tokens":4,"output_tokens":1}}}"#,
+        r#"{"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":"","signature":""}}"#,
+        r#"{"type":"content_block_delta","index":0,"delta":{"type":"signature_delta","signature":"sig"}}"#,
+        r#"{"type":"content_block_stop","index":0}"#,
+        r#"{"type":"content_block_start","index":1,"content_block":{"type":"server_tool_use","id":"s1","input":{},"name":"web_search"}}"#,
+        r#"{"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"{\"n\":"}}"#,
+        r#"{"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"12345678901234567890}"}}"#,
+        r#"{"type":"content_block_stop","index":1}"#,
+        r#"{"type":"content_block_start","index":2,"content_block":{"type":"text","text":"","citations":[]}}"#,
+        r#"{"type":"content_block_delta","index":2,"delta":{"type":"text_delta","text":"Hi"}}"#,
+        r#"{"type":"content_block_delta","index":2,"delta":{"type":"citations_delta","citation":{"a":1}}}"#,
+        r#"{"type":"content_block_stop","index":2}"#,
+        r#"{"type":"content_block_start","index":3,"content_block":{"type":"tool_use","id":"t1","name":"f","input":{ }}}"#,
+        r#"{"type":"content_block_delta","index":3,"delta":{"type":"input_json_delta","partial_json":"{\"a\": 1}"}}"#,
+        r#"{"type":"content_block_stop","index":3}"#,
+        r#"{"type":"message_delta","delta":{"stop_reason":"tool_use"},"usage":{"input_tokens":8,"output_tokens":25}}"#,
+        r#"{"type":"message_stop"}"#,
+    ];
+    const WHOLE: &str = r#"{"type":"message","id":"msg_1","model":"claude-x","stop_reason":"tool_use","content":[
+        {"type":"thinking","thinking":"","signature":"sig"},
+        {"id":"s1","input":{"n":12345678901234567890},"name":"web_search","type":"server_tool_use"},
+        {"type":"text","text":"Hi","citations":[{"a":1}]},
+        {"type":"text","text":""},
+        {"type":"tool_use","id":"t1","name":"f","input":{"a": 1}}],
+        "usage":{"input_tokens":8,"cache_creation_input_tokens":4,"output_tokens":25}}"#;
+
+    #[test]
+    fn a_stream_is_what_the_whole_answer_would_be() {
+        let (partial, end) = decode(&STREAMED);
+        assert_eq!(end, Ok(()));
+        let whole = response::decode(&HeaderMap::new(), WHOLE).expect("valid");
+        assert_eq!(partial.content().cloned().collect::<Vec<_>>(), whole.content);
+        assert_eq!(partial.usage(), &whole.usage);
+        assert_eq!(whole.usage.input_total(), Some(12));
+    }
+
+    #[test]
+    fn text_without_escapes_is_a_slice_of_what_arrived() {
+        let mut reader = Reader::default();
+        let mut ready = VecDeque::new();
+        let data =
+            ByteString::from(delta(0, r#"{"type":"text_delta","text":"no escapes"}"#).replace("0", "0 "));
+        for data in [open(0, r#"{"type":"text","text":""}"#).into(), data.clone()] {
+            let event = sse::Event { event: None, data, truncated: false };
+            reader.read(Item::Event(event), &mut ready).expect("valid");
+        }
+        let Some(StreamEvent::TextDelta { text, .. }) = ready.pop_front() else { panic!("{ready:?}") };
+        assert_eq!(text, "no escapes");
+        assert!(data.as_bytes().as_ptr_range().contains(&text.as_bytes().as_ptr()));
+    }
+
+    #[test]
+    fn counts_of_another_shape_do_not_spoil_the_answer() {
+        let start = r#"{"type":"message_start","message":{"usage":{"input_tokens":"many"}}}"#;
+        let (partial, end) = decode(&[start, STOP]);
+        assert_eq!((end, partial.usage().input), (Ok(()), Tokens::Unknown));
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_streams_are_read_without_panic(
+            cut in 0_usize..3000,
+            change in (0_usize..3000, any::<u8>()),
+            order in prop::collection::vec(0..STREAMED.len(), 0..30),
+        ) {
+            let events = order.iter().map(|at| format!("data: {}\n\n", STREAMED[*at]));
+            let mut body = events.collect::<String>().into_bytes();
+            if let Some(byte) = body.get_mut(change.0) {
+                *byte = change.1;
+            }
+            body.truncate(cut);
+            let _ = response::decode(&HeaderMap::new(), &String::from_utf8_lossy(&body));
+            let _ = error::read(500, &HeaderMap::new(), &String::from_utf8_lossy(&body));
+            let _ = decode_body(body);
+        }
+    }
+
     #[test]
     fn without_message_stop_it_was_interrupted() {
         let finish =
             r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":2}}"#;
         for events in [&[][..], &[START], &[START, finish]] {
             assert_eq!(decode(events).1.expect_err("cut").kind, ErrorKind::Interrupted);
+        }
+        // Cut inside the last frame, and with nothing but its blank line gone.
+        for (tail, whole) in
+            [(r#"data: {"type":"message_s"#, false), (r#"data: {"type":"message_stop"}"#, true)]
+        {
+            let end = decode_body(format!("data: {START}\n\n{tail}")).1;
+            assert_eq!(
+                end.as_ref().err().map(|failure| failure.kind),
+                (!whole).then_some(ErrorKind::Interrupted)
+            );
         }
     }
 

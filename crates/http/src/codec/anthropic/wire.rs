@@ -10,6 +10,8 @@ use crate::codec::text::Text;
 /// A message: an answer, or what `message_start` says of one.
 #[derive(Debug, Deserialize)]
 pub(super) struct Message<'a> {
+    #[serde(rename = "type", borrow)]
+    pub(super) kind: Option<Text<'a>>,
     #[serde(borrow)]
     pub(super) id: Option<Text<'a>>,
     #[serde(borrow)]
@@ -20,8 +22,8 @@ pub(super) struct Message<'a> {
     pub(super) stop_reason: Option<Text<'a>>,
     #[serde(borrow)]
     pub(super) stop_sequence: Option<Text<'a>>,
-    #[serde(default)]
-    pub(super) usage: Option<UsageBody>,
+    #[serde(borrow)]
+    pub(super) usage: Option<&'a RawValue>,
 }
 
 /// Token counts. A streamed answer reports them twice, the second time in part.
@@ -47,6 +49,17 @@ struct OutputDetails {
 }
 
 impl UsageBody {
+    /// What can be read. An answer is not thrown away for its bill: counts of
+    /// another shape are unknown.
+    pub(super) fn read(raw: &RawValue) -> Self {
+        serde_json::from_str(raw.get()).unwrap_or_default()
+    }
+
+    /// What is known before any output.
+    pub(super) fn before_output(self) -> Self {
+        Self { output_tokens: None, output_tokens_details: None, ..self }
+    }
+
     /// This, with what a later report says in its place.
     pub(super) fn updated(self, later: Self) -> Self {
         // A new total makes the old split of it stale.
@@ -72,12 +85,17 @@ impl From<UsageBody> for Usage {
     fn from(body: UsageBody) -> Self {
         let long = body.cache_creation.and_then(|split| split.ephemeral_1h_input_tokens);
         let short = body.cache_creation.and_then(|split| split.ephemeral_5m_input_tokens);
-        let written = Tokens::from(body.cache_creation_input_tokens);
+        // The split may be of one step only; the total is what is billed, and
+        // what it does not place is short-lived, the default.
+        let short = match body.cache_creation_input_tokens {
+            Some(total) => Tokens::Reported(total).without(long.into()),
+            None => short.into(),
+        };
         let thinking = body.output_tokens_details.and_then(|details| details.thinking_tokens);
         Self {
             input: body.input_tokens.into(),
             cache_read: body.cache_read_input_tokens.into(),
-            cache_write_short: if short.is_some() { short.into() } else { written.without(long.into()) },
+            cache_write_short: short,
             cache_write_long: long.into(),
             output: Tokens::from(body.output_tokens).without(thinking.into()),
             reasoning: thinking.into(),
@@ -139,7 +157,12 @@ pub(super) fn block(raw: &RawValue) -> Result<Block, serde_json::Error> {
         "tool_use" if body.is_direct() => Block::ToolCall(ToolCall {
             id: string(body.id),
             name: string(body.name),
-            arguments: body.input.map_or("{}", RawValue::get).to_owned(),
+            arguments: body
+                .input
+                .map(RawValue::get)
+                .filter(|input| *input != "null")
+                .unwrap_or("{}")
+                .to_owned(),
             signature: None,
         }),
         _ => opaque(raw),
@@ -187,7 +210,8 @@ pub(super) struct Event<'a> {
     pub(super) message: Option<Message<'a>>,
     #[serde(borrow)]
     pub(super) content_block: Option<&'a RawValue>,
-    pub(super) usage: Option<UsageBody>,
+    #[serde(borrow)]
+    pub(super) usage: Option<&'a RawValue>,
 }
 
 /// What a delta event adds: to a block, or to the message.
@@ -210,9 +234,9 @@ pub(super) struct Delta<'a> {
     #[serde(borrow)]
     pub(super) stop_sequence: Option<Text<'a>>,
     #[serde(borrow)]
-    pub(super) content: Option<Text<'a>>,
+    pub(super) content: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub(super) encrypted_content: Option<Text<'a>>,
+    pub(super) encrypted_content: Option<&'a RawValue>,
 }
 
 #[cfg(test)]

@@ -434,8 +434,8 @@ mod tests {
                 decoder.push(Bytes::copy_from_slice(piece));
                 drain(&mut decoder)?;
             }
-            let end = decoder.finish();
-            drain(&mut decoder).and(end)
+            decoder.finish();
+            drain(&mut decoder)
         };
         let failure = decode().err();
         (events, failure)
