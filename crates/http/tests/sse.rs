@@ -1,6 +1,8 @@
 //! The event stream decoder against its table of quirks, against a parser that
 //! sees the whole input at once, and against arbitrary bytes.
 
+#![expect(clippy::unwrap_used, reason = "in helpers of tests a panic is a failure")]
+
 use bytes::Bytes;
 use leverframe_http::sse::{Decoder, Event, Item, Limits, SseError};
 use proptest::prelude::*;

@@ -1,6 +1,8 @@
 //! The transport on real sockets under a paused clock: while nothing can
 //! happen time jumps to the next timer, so no test waits.
 
+#![expect(clippy::unwrap_used, reason = "in helpers of tests a panic is a failure")]
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;

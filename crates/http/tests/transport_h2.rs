@@ -1,5 +1,7 @@
 //! The transport over TLS and HTTP/2, against hyper's own server.
 
+#![expect(clippy::unwrap_used, reason = "in helpers of tests a panic is a failure")]
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;

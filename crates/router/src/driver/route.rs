@@ -51,14 +51,14 @@ impl Drive<'_> {
     ) -> Result<(Lifecycle<Requesting<Ready>>, http::Request<Bytes>), Unanswered> {
         let validating = validating.on(ValidateRequest { at: self.inner.now() });
         let at = self.inner.now();
-        if self.deadline.has_passed(at) {
-            return Err(validating.on(RequestFailed { failure: too_late(), at }));
-        }
         let route = Arc::clone(validating.route());
         let request = match validate(validating.request(), route.dialect) {
             Ok(request) => request,
             Err(error) => return Err(validating.on(ValidationFailed { error, at })),
         };
+        if self.deadline.has_passed(at) {
+            return Err(validating.on(RequestFailed { failure: too_late(), at }));
+        }
         let call = Call { request: &request, model: &route.model, stream: self.streamed };
         let encoded = match self.inner.provider(&route.provider) {
             Some(provider) => codec::encode(&provider.endpoint, call),

@@ -109,14 +109,14 @@ impl Reader {
                         model: message.model.map(keep),
                     });
                     // Its count of output is a placeholder, not a report.
-                    self.used(message.usage.map(UsageBody::before_output), ready);
+                    self.used(message.usage.map(UsageBody::read).map(UsageBody::before_output), ready);
                 }
             }
             "message_delta" => {
                 if let Some(delta) = event.delta {
                     self.finish(delta, data, ready);
                 }
-                self.used(event.usage, ready);
+                self.used(event.usage.map(UsageBody::read), ready);
             }
             "message_stop" => {
                 self.close_all(ready);
@@ -129,9 +129,9 @@ impl Reader {
         Ok(())
     }
 
-    fn used(&mut self, usage: Option<&RawValue>, ready: &mut VecDeque<StreamEvent>) {
+    fn used(&mut self, usage: Option<UsageBody>, ready: &mut VecDeque<StreamEvent>) {
         if let Some(usage) = usage {
-            self.usage = self.usage.updated(UsageBody::read(usage));
+            self.usage = self.usage.updated(usage);
             ready.push_back(StreamEvent::Usage(self.usage.into()));
         }
     }
