@@ -1,0 +1,44 @@
+# The two that matter: `make demo` and `make test`. Both need only cargo.
+
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS = $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
+PROMPT ?=
+
+.PHONY: demo test lint bench fuzz docs
+
+# Plays five scenes against emulated providers: no key, no network.
+# make demo REAL=1 PROMPT="..." plays the first one against the real ones.
+demo:
+ifdef REAL
+	@cargo run --quiet -p leverframe -- demo --real $(if $(PROMPT),--prompt "$(PROMPT)")
+else
+	@cargo run --quiet -p leverframe -- demo
+endif
+
+# Set WIRE_CORPUS to a folder of recorded provider traffic to test against that as well.
+test:
+	cargo test --workspace
+	cargo test --manifest-path fuzz/Cargo.toml --lib
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+
+bench:
+	cargo bench -p leverframe-benches
+
+# Each target for FUZZ_SECONDS, on stable: our code has no unsafe, so no sanitizer is needed.
+fuzz:
+	@command -v cargo-fuzz >/dev/null || cargo install cargo-fuzz --locked
+	@for target in $(FUZZ_TARGETS); do \
+		echo "== $$target"; \
+		mkdir -p fuzz/corpus/$$target; \
+		cargo fuzz run --sanitizer none $$target fuzz/corpus/$$target fuzz/seeds/$$target \
+			-- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+	done
+
+# Draws docs/lifecycle.md from the transition table and builds the API documentation.
+docs:
+	UPDATE_DOCS=1 cargo test -p leverframe-tests --test lifecycle_docs
+	cargo doc --workspace --no-deps
