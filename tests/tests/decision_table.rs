@@ -294,3 +294,16 @@ async fn an_open_breaker_is_skipped_and_a_good_probe_closes_it() {
     assert_eq!(answer.attempts()[0].provider.as_str(), "claude");
     assert_eq!(world.router.breaker_state("claude", model), Some(BreakerState::Closed));
 }
+
+#[tokio::test]
+async fn a_limit_of_our_own_refuses_before_sending_and_says_until_when() {
+    let emulator = leverframe_emulator::Emulator::start().await.expect("loopback has free ports");
+    let limited = leverframe_tests::provider(&emulator, "claude").requests_per_minute(1);
+    let router = leverframe_tests::base().provider(limited).build().expect("valid");
+    router.send(ask("claude")).await.expect("the first of the minute");
+    let error = router.send(ask("claude")).await.expect_err("the second");
+    assert_eq!(error.kind(), ErrorKind::RateLimited);
+    assert!(error.failure().retry_after.is_some_and(|wait| wait > Duration::from_secs(50)), "{error}");
+    assert!(error.attempts().iter().all(|attempt| !attempt.sent));
+    assert_eq!(emulator.calls().len(), 1);
+}

@@ -10,7 +10,8 @@ const EXAMPLES: &str = r#"Examples:
     leverframe-emulator
 
   Point your service at it:
-    eval "$(leverframe-emulator --anthropic-port 8001 | sed -n 's/^export/export/p')" ...
+    leverframe-emulator --anthropic-port 8001 &
+    ANTHROPIC_BASE_URL=http://127.0.0.1:8001 ANTHROPIC_API_KEY=emulated your-service
 
   Overload Claude twice, then answer; break Gemini's streams for ever:
     cat > script.json <<'END'

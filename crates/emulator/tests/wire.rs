@@ -1,6 +1,8 @@
 //! What goes over the wire, read with a client that knows nothing of the
 //! emulator: each dialect, whole and streamed, good and bad.
 
+#![expect(clippy::expect_used, reason = "a test fails by panicking, in its helpers as well")]
+
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};

@@ -1,5 +1,7 @@
 //! The log keeps what it is handed, over restarts, and says so when it cannot.
 
+#![expect(clippy::expect_used, reason = "a test fails by panicking, in its helpers as well")]
+
 use std::{path::Path, sync::Arc, time::Duration};
 
 use leverframe_core::{

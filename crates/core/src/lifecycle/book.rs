@@ -173,8 +173,8 @@ impl Book {
             attempts: std::mem::take(&mut self.attempts),
             journal: std::mem::take(&mut self.journal),
         });
-        self.desk.take(&record);
         self.closed = Some(Arc::clone(&record));
+        self.desk.take(&record);
         record
     }
 

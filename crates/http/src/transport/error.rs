@@ -51,6 +51,13 @@ impl TransportError {
         Self::Send(Arc::new(error))
     }
 
+    fn into_cause(self) -> Option<Arc<dyn StdError + Send + Sync>> {
+        match self {
+            Self::Connect(cause) | Self::Tls(cause) | Self::Send(cause) | Self::Body(cause) => Some(cause),
+            Self::InvalidRequest(_) | Self::Timeout(_) | Self::BodyTooLarge { .. } => None,
+        }
+    }
+
     /// What kind of failure it is.
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -66,8 +73,8 @@ impl TransportError {
 impl From<TransportError> for Failure {
     fn from(error: TransportError) -> Self {
         let failure = Self::new(error.kind(), error.to_string());
-        match StdError::source(&error) {
-            Some(_) => failure.with_source(error),
+        match error.into_cause() {
+            Some(cause) => failure.with_shared_source(cause),
             None => failure,
         }
     }
