@@ -244,13 +244,15 @@ fn reference(input: &[u8]) -> Outcome {
 fn pieces<'a>(input: &'a [u8], cuts: &[usize]) -> Vec<&'a [u8]> {
     let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (input.len() + 1)).collect();
     cuts.sort_unstable();
+    let mut rest = input;
     let mut from = 0;
     let mut pieces = Vec::new();
     for cut in cuts {
-        pieces.push(&input[from..cut]);
-        from = cut;
+        let (piece, tail) = rest.split_at(cut - from);
+        pieces.push(piece);
+        (rest, from) = (tail, cut);
     }
-    pieces.push(&input[from..]);
+    pieces.push(rest);
     pieces
 }
 

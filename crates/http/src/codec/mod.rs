@@ -10,12 +10,16 @@
 //! - `error`: [`read_error`] for the dialect.
 //!
 //! To add an API: write such a folder, add a [`Dialect`], and follow the
-//! compiler to the four matches in this file.
+//! compiler to the matches on it. What all of them share is in `endpoint`
+//! (where to send), `post` (how), `text` (strings that stay where they
+//! arrived) and `failure` (the same words for the same trouble).
 
 mod anthropic;
 mod endpoint;
+mod failure;
 mod gemini;
 mod openai_chat;
+mod post;
 mod stream;
 mod text;
 
@@ -82,12 +86,11 @@ pub fn read_error(dialect: Dialect, status: u16, headers: &HeaderMap, body: &[u8
 /// The provider's id of the call, to be quoted to its support. Gemini has none
 /// in its headers.
 pub fn provider_request_id(dialect: Dialect, headers: &HeaderMap) -> Option<String> {
-    let name = match dialect {
-        Dialect::Anthropic => "request-id",
-        Dialect::OpenAiChat => "x-request-id",
-        Dialect::Gemini => return None,
-    };
-    Some(headers.get(name)?.to_str().ok()?.to_owned())
+    match dialect {
+        Dialect::Anthropic => anthropic::error::request_id(headers),
+        Dialect::OpenAiChat => openai_chat::error::request_id(headers),
+        Dialect::Gemini => None,
+    }
 }
 
 fn utf8(body: &[u8]) -> Result<&str, Failure> {

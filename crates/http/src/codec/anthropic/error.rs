@@ -21,7 +21,10 @@ use leverframe_core::error::{ErrorKind, Failure};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::{codec::text::Text, hints, redact};
+use crate::{
+    codec::{failure::bare_status, text::Text},
+    hints, redact,
+};
 
 #[derive(Debug, Deserialize)]
 struct Envelope<'a> {
@@ -50,10 +53,7 @@ struct Details<'a> {
 /// Reads an answer whose status says it failed, or an error under a good one.
 pub(in crate::codec) fn read(status: u16, headers: &HeaderMap, text: &str) -> Failure {
     let Ok(envelope) = serde_json::from_str::<Envelope<'_>>(text) else {
-        let message = match redact::excerpt(text).trim() {
-            "" => format!("the provider answered HTTP {status} and nothing else"),
-            shown => format!("the provider answered HTTP {status}: {shown}"),
-        };
+        let message = bare_status(status, text);
         return dressed(Failure::new(by_status(status), message), status, headers, None);
     };
     let kind = classify(&envelope.error, status, headers);
@@ -84,18 +84,8 @@ pub(super) fn read_inside(text: &str) -> Failure {
     }
 }
 
-/// The failure of text that is not `expected`.
-pub(super) fn unexpected(expected: &str, text: &str) -> Failure {
-    Failure::new(ErrorKind::Unreadable, format!("expected {expected}, got {}", redact::excerpt(text)))
-}
-
-/// The same, with the parser's reason.
-pub(super) fn unreadable(expected: &str, text: &str, source: serde_json::Error) -> Failure {
-    unexpected(expected, text).with_source(source)
-}
-
 /// The provider's id of the call.
-pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
+pub(in crate::codec) fn request_id(headers: &HeaderMap) -> Option<String> {
     headers.get("request-id")?.to_str().ok().map(str::to_owned)
 }
 

@@ -10,6 +10,7 @@ use super::{
     error,
     wire::{self, Message, UsageBody},
 };
+use crate::codec::failure::unreadable;
 
 /// Reads the body of a successful answer.
 pub(in crate::codec) fn decode(headers: &HeaderMap, text: &str) -> Result<Response, Failure> {
@@ -20,17 +21,17 @@ pub(in crate::codec) fn decode(headers: &HeaderMap, text: &str) -> Result<Respon
 }
 
 fn read(headers: &HeaderMap, text: &str) -> Result<Response, Failure> {
-    let unreadable = |source| error::unreadable("a message", text, source);
-    let body: Message<'_> = serde_json::from_str(text).map_err(unreadable)?;
+    let wrong = |source| unreadable("a message", text).with_source(source);
+    let body: Message<'_> = serde_json::from_str(text).map_err(wrong)?;
     if body.kind.is_some_and(|kind| kind.as_str() == "error") {
         return Err(error::read(200, headers, text));
     }
     let Some(content) = body.content else {
-        return Err(error::unexpected("a message with content", text));
+        return Err(unreadable("a message with content", text));
     };
     let mut blocks = Vec::with_capacity(content.len());
     for raw in content {
-        match wire::block(raw).map_err(unreadable)? {
+        match wire::block(raw).map_err(wrong)? {
             // Says nothing, and may not be sent back.
             Block::Text(text) if text.is_empty() => {}
             block => blocks.push(block),

@@ -15,17 +15,12 @@ use http::HeaderMap;
 use leverframe_core::error::{ErrorKind, Failure};
 use serde_json::Value;
 
-use crate::{hints, redact};
+use crate::{codec::failure::bare_status, hints, redact};
 
 /// Reads an answer whose status says it failed.
 pub(in crate::codec) fn read(status: u16, headers: &HeaderMap, text: &str) -> Failure {
-    let report = Report::parse(text).unwrap_or_else(|| Report {
-        message: match redact::excerpt(text).trim() {
-            "" => format!("the provider answered HTTP {status} and nothing else"),
-            shown => format!("the provider answered HTTP {status}: {shown}"),
-        },
-        ..Report::default()
-    });
+    let report = Report::parse(text)
+        .unwrap_or_else(|| Report { message: bare_status(status, text), ..Report::default() });
     let effective = if (200..300).contains(&status) { report.code } else { Some(status) };
     report.into_failure(effective).with_status(status).with_retry_after(hints::read(headers))
 }
@@ -35,11 +30,6 @@ pub(super) fn read_inside(text: &str) -> Option<Failure> {
     let report = Report::parse(text)?;
     let code = report.code;
     Some(report.into_failure(code))
-}
-
-/// The failure of an answer that is not `expected`.
-pub(super) fn unreadable(expected: &str, text: &str) -> Failure {
-    Failure::new(ErrorKind::Unreadable, format!("expected {expected}, got {}", redact::excerpt(text)))
 }
 
 /// What Google says went wrong.

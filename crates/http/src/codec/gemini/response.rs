@@ -14,7 +14,8 @@ use leverframe_core::{
 };
 use serde_json::value::RawValue;
 
-use super::{error, stream::Reader};
+use super::stream::Reader;
+use crate::codec::failure::unreadable;
 
 /// What is expected of a body.
 const EXPECTED: &str = "a Gemini answer with candidates";
@@ -27,7 +28,7 @@ pub(in crate::codec) fn decode(_headers: &HeaderMap, text: &str) -> Result<Respo
         reader.chunk(&ByteString::from(chunk), &mut events)?;
     }
     if !reader.complete(&mut events) {
-        return Err(error::unreadable(EXPECTED, text));
+        return Err(unreadable(EXPECTED, text));
     }
     Ok(fold(events))
 }
@@ -38,7 +39,7 @@ fn chunks(text: &str) -> Result<Vec<&str>, Failure> {
     }
     serde_json::from_str::<Vec<&RawValue>>(text)
         .map(|chunks| chunks.into_iter().map(RawValue::get).collect())
-        .map_err(|source| error::unreadable(EXPECTED, text).with_source(source))
+        .map_err(|source| unreadable(EXPECTED, text).with_source(source))
 }
 
 fn fold(events: impl IntoIterator<Item = StreamEvent>) -> Response {

@@ -16,20 +16,15 @@ use http::HeaderMap;
 use leverframe_core::error::{ErrorKind, Failure};
 use serde_json::Value;
 
-use crate::{hints, redact};
+use crate::{codec::failure::bare_status, hints, redact};
 
 /// Where providers put the id of a call: OpenAI, Azure API Management.
 const REQUEST_ID: [&str; 2] = ["x-request-id", "apim-request-id"];
 
 /// Reads an answer whose status says it failed.
 pub(in crate::codec) fn read(status: u16, headers: &HeaderMap, text: &str) -> Failure {
-    let report = Report::parse(text).unwrap_or_else(|| Report {
-        message: match redact::excerpt(text).trim() {
-            "" => format!("the provider answered HTTP {status} and nothing else"),
-            shown => format!("the provider answered HTTP {status}: {shown}"),
-        },
-        ..Report::default()
-    });
+    let report = Report::parse(text)
+        .unwrap_or_else(|| Report { message: bare_status(status, text), ..Report::default() });
     // An error under a successful status has the real one inside, if anywhere.
     let effective = if (200..300).contains(&status) { report.status } else { Some(status) };
     report
@@ -46,14 +41,8 @@ pub(super) fn read_inside(text: &str) -> Option<Failure> {
     Some(report.into_failure(status))
 }
 
-/// The failure of an answer that is not `expected`.
-pub(super) fn unreadable(expected: &str, text: &str, source: serde_json::Error) -> Failure {
-    Failure::new(ErrorKind::Unreadable, format!("expected {expected}, got {}", redact::excerpt(text)))
-        .with_source(source)
-}
-
 /// The provider's id of the call.
-pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
+pub(in crate::codec) fn request_id(headers: &HeaderMap) -> Option<String> {
     REQUEST_ID.iter().find_map(|name| headers.get(*name)?.to_str().ok()).map(str::to_owned)
 }
 

@@ -11,6 +11,7 @@ use super::{
     error,
     wire::{self, Completion, Content, Function, Message, Part},
 };
+use crate::codec::failure::unreadable;
 
 /// Reads the body of a successful answer.
 pub(in crate::codec) fn decode(headers: &HeaderMap, text: &str) -> Result<Response, Failure> {
@@ -24,7 +25,7 @@ fn read(headers: &HeaderMap, text: &str) -> Result<Response, Failure> {
     let body: Completion<'_> =
         serde_json::from_str(text).map_err(|source| match error::read_inside(text) {
             Some(_) => error::read(200, headers, text),
-            None => error::unreadable("a chat completion", text, source),
+            None => unreadable("a chat completion", text).with_source(source),
         })?;
     if body.error.is_some() || (body.choices.is_none() && error::read_inside(text).is_some()) {
         return Err(error::read(200, headers, text));
@@ -40,7 +41,7 @@ fn read(headers: &HeaderMap, text: &str) -> Result<Response, Failure> {
     if let Some(failure) = choice.error.and_then(|error| error::read_inside(error.get())) {
         return Err(failure);
     }
-    let whole = choice.whole().map_err(|source| error::unreadable("a message", text, source))?;
+    let whole = choice.whole().map_err(|source| unreadable("a message", text).with_source(source))?;
     let message = whole.or(choice.delta).unwrap_or_default();
     let content = blocks(message, id.as_deref().unwrap_or_default(), text)?;
     let calls = content.iter().any(|block| matches!(block, Block::ToolCall(_)));
@@ -79,7 +80,7 @@ fn blocks(mut message: Message<'_>, answer: &str, text: &str) -> Result<Vec<Bloc
         blocks.extend(tool_call(raw, &mut made_up)?);
     }
     let legacy =
-        message.function_call().map_err(|source| error::unreadable("a function call", text, source))?;
+        message.function_call().map_err(|source| unreadable("a function call", text).with_source(source))?;
     if let Some(function) = legacy {
         blocks.extend(function_call(function, None, &mut made_up));
     }
@@ -103,7 +104,7 @@ fn opaque(json: Json) -> Block {
 
 fn tool_call(raw: &RawValue, made_up: &mut impl FnMut() -> String) -> Result<Option<Block>, Failure> {
     let call: wire::ToolCall<'_> = serde_json::from_str(raw.get())
-        .map_err(|source| error::unreadable("a tool call", raw.get(), source))?;
+        .map_err(|source| unreadable("a tool call", raw.get()).with_source(source))?;
     if call.is_foreign() {
         return Ok(wire::as_object("tool_calls", &format!("[{}]", raw.get())).map(opaque));
     }

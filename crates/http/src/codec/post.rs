@@ -1,0 +1,33 @@
+//! The HTTP request around a body.
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, header};
+use leverframe_core::error::{ErrorKind, Failure};
+use serde::Serialize;
+
+/// A POST of `body` as JSON, with the dialect's own headers.
+///
+/// # Errors
+/// [`ErrorKind::InvalidRequest`] when the body or the address cannot be written.
+pub(super) fn json<const N: usize>(
+    url: String,
+    headers: [(HeaderName, HeaderValue); N],
+    stream: bool,
+    body: &impl Serialize,
+) -> Result<http::Request<Bytes>, Failure> {
+    let invalid = |message| Failure::new(ErrorKind::InvalidRequest, message);
+    let body = serde_json::to_vec(body)
+        .map_err(|source| invalid("the request cannot be written as JSON").with_source(source))?;
+    let accept = if stream { "text/event-stream" } else { "application/json" };
+    let mut request = http::Request::builder()
+        .method(Method::POST)
+        .uri(url)
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::ACCEPT, accept);
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    request
+        .body(Bytes::from(body))
+        .map_err(|source| invalid("the provider's address cannot be requested").with_source(source))
+}
