@@ -10,9 +10,9 @@ PROMPT ?=
 # make demo REAL=1 PROMPT="..." plays the first one against the real ones.
 demo:
 ifdef REAL
-	@cargo run --quiet -p leverframe -- demo --real $(if $(PROMPT),--prompt "$(PROMPT)")
+	@cargo run -p leverframe -- demo --real $(if $(PROMPT),--prompt "$(PROMPT)")
 else
-	@cargo run --quiet -p leverframe -- demo
+	@cargo run -p leverframe -- demo
 endif
 
 # Set WIRE_CORPUS to a folder of recorded provider traffic to test against that as well.

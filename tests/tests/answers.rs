@@ -123,3 +123,21 @@ async fn the_providers_own_id_of_the_call_is_kept() {
         assert_eq!(answer.attempts()[0].provider_request_id.is_some(), id, "{name}");
     }
 }
+
+#[tokio::test]
+async fn a_server_that_does_not_stream_is_streamed_for() {
+    let body = r#"{"id": "x", "model": "m", "choices": [{"index": 0, "finish_reason": "stop",
+        "message": {"role": "assistant", "content": "All at once."}}],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 3, "total_tokens": 4}}"#;
+    let world = World::new().await;
+    world.always("openai", Step::raw(200, "application/json", body));
+    let mut stream = world.router.stream(ask("openai")).await.expect("answers");
+    let mut text = String::new();
+    while let Some(event) = stream.next().await {
+        if let StreamEvent::TextDelta { text: more, .. } = event.expect("no failure") {
+            text.push_str(&more);
+        }
+    }
+    assert_eq!(text, "All at once.");
+    assert_eq!(stream.collect().await.expect("ended well").response.usage.total(), Some(4));
+}

@@ -32,7 +32,7 @@ pub struct ResponseStream {
 
 enum State {
     Live(Arc<Inner>, Box<Live>),
-    /// The answer was whole before it had content.
+    /// The answer was whole before any of it was handed over.
     Whole(Answer, vec::IntoIter<StreamEvent>),
     Ended(Answer),
     Broken(Error),

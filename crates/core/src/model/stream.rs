@@ -2,7 +2,7 @@
 
 use bytestring::ByteString;
 
-use super::{FinishReason, Opaque, Usage};
+use super::{Block, FinishReason, Opaque, Response, Usage};
 
 /// One event of a streamed answer, the same for every provider.
 ///
@@ -96,6 +96,45 @@ pub enum StreamEvent {
 }
 
 impl StreamEvent {
+    /// A whole answer as the events that would have built it, for a caller who
+    /// asked for a stream and a server that did not stream.
+    pub fn replay(response: &Response) -> Vec<Self> {
+        let keep = |text: &String| ByteString::from(text.as_str());
+        let mut events = vec![Self::Start {
+            id: response.id.as_ref().map(keep),
+            model: response.model.as_ref().map(keep),
+        }];
+        for (index, block) in (0..).zip(&response.content) {
+            match block {
+                Block::Text(text) => events.push(Self::TextDelta { index, text: keep(text) }),
+                Block::Refusal(text) => events.push(Self::RefusalDelta { index, text: keep(text) }),
+                Block::Thinking(thinking) => {
+                    events.push(Self::ThinkingDelta { index, text: keep(&thinking.text) });
+                    let signature = thinking.signature.as_ref().map(keep);
+                    events.extend(signature.map(|signature| Self::Signature { index, signature }));
+                }
+                Block::ToolCall(call) => {
+                    events.push(Self::ToolCallStart { index, id: keep(&call.id), name: keep(&call.name) });
+                    events.push(Self::ToolCallDelta { index, arguments: keep(&call.arguments) });
+                    let signature = call.signature.as_ref().map(keep);
+                    events.extend(signature.map(|signature| Self::Signature { index, signature }));
+                }
+                Block::Opaque(opaque) => events.push(Self::Opaque { index, block: opaque.clone() }),
+                // What a caller sends and no model answers with.
+                Block::Image(_) | Block::Document(_) | Block::Audio(_) | Block::ToolResult(_) => continue,
+            }
+            events.push(Self::BlockEnd { index });
+        }
+        events.push(Self::Usage(response.usage));
+        events.push(Self::Finish {
+            reason: response.finish.clone(),
+            raw: response.finish_raw.as_ref().map(keep).unwrap_or_default(),
+            stop_sequence: response.stop_sequence.as_ref().map(keep),
+        });
+        events.push(Self::End);
+        events
+    }
+
     /// Whether the caller learns something of the answer from it.
     ///
     /// The first such event commits a stream: from then on nothing may be
@@ -113,5 +152,36 @@ impl StreamEvent {
             | Self::Finish { .. }
             | Self::End => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Dialect, Json, Partial, Thinking, ToolCall};
+
+    #[test]
+    fn a_replayed_answer_folds_back_to_itself() {
+        let own = str::to_owned;
+        let content = vec![
+            Block::Thinking(Thinking { text: own("hm"), signature: Some(own("s")) }),
+            Block::Text(own("Hello")),
+            Block::ToolCall(ToolCall {
+                id: own("1"),
+                name: own("f"),
+                arguments: own("{}"),
+                signature: Some(own("t")),
+            }),
+            Block::Refusal(own("no")),
+            Block::Opaque(Opaque { dialect: Dialect::Gemini, json: Json::parse("[1]").expect("JSON") }),
+        ];
+        let mut response = Response::new(content, FinishReason::StopSequence);
+        response.id = Some(own("id"));
+        response.finish_raw = Some(own("stop_sequence"));
+        response.stop_sequence = Some(own("END"));
+        let mut partial = Partial::new();
+        StreamEvent::replay(&response).into_iter().for_each(|event| partial.push(event));
+        let proof = partial.terminal_frame().expect("replayed to its end");
+        assert_eq!(partial.into_response(proof), response);
     }
 }

@@ -52,8 +52,9 @@ impl Drive<'_> {
         }
         match self.whole(dialect, head).await {
             Ok(response) => {
+                let events = if self.streamed { StreamEvent::replay(&response) } else { Vec::new() };
                 let at = self.inner.now();
-                Ok(Reached::Whole(sent.on(ReceiveResponse { response, at }), Vec::new()))
+                Ok(Reached::Whole(sent.on(ReceiveResponse { response, at }), events))
             }
             Err(failure) => Err(Broken::new(Stuck::Sent(sent), failure)),
         }
@@ -99,9 +100,8 @@ impl Drive<'_> {
             let event = match self.next_event(&mut decoder, &mut body).await {
                 Ok(event) => event,
                 Err(failure) => {
-                    let failure = failure
-                        .with_status(StatusCode::OK.as_u16())
-                        .with_provider_request_id(provider_request_id);
+                    let id = failure.provider_request_id.clone().or(provider_request_id);
+                    let failure = failure.with_status(StatusCode::OK.as_u16()).with_provider_request_id(id);
                     return Err(Broken::new(held.stuck(), failure));
                 }
             };

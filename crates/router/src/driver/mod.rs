@@ -25,8 +25,8 @@ use crate::{Answer, Error, ResponseStream, policy::priority, router::Inner, stre
 /// Where a request stands when the driver hands it over.
 #[expect(clippy::large_enum_variant, reason = "moved once per request, into a box where it is kept")]
 enum Reached {
-    /// The answer is whole. A stream that ended before it had content comes
-    /// with the events it had.
+    /// The answer is whole. Where a stream was asked for and the answer was not
+    /// streamed, or had no content, it comes with its events.
     Whole(Lifecycle<Completed>, Vec<StreamEvent>),
     /// The answer has begun and its first content is about to be handed over.
     Begun(Live),
