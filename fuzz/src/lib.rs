@@ -218,7 +218,7 @@ fn check_events(events: &[StreamEvent], failure: Option<&Failure>) {
         }
         partial.push(event.clone());
     }
-    assert_eq!(partial.terminal_frame().is_some(), ends == 1);
+    assert_eq!(partial.is_whole(), ends == 1);
     if let Some(failure) = failure {
         check_failure(failure);
     }

@@ -24,7 +24,7 @@ impl<T> Not for T {}
 
 /// Says yes where `S` has a rule for `E`: an inherent constant hides the
 /// trait's of the same name, but only where its bounds hold.
-struct Probe<S, E>(#[expect(dead_code, reason = "only names the types")] PhantomData<(S, E)>);
+struct Probe<S, E>(PhantomData<(S, E)>);
 
 impl<S: On<E>, E: Event> Probe<S, E> {
     const IMPL: bool = true;

@@ -7,7 +7,7 @@
 //! of a request, as a caller may go away at any time.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -25,11 +25,9 @@ use leverframe_core::{
         AnyEvent, AnyLifecycle, AnyState, Complete, EventKind, Failed, IllegalMove, InitiateRequest, Journal,
         Lifecycle, On, Plan, RULES, RateLimitHit, Receipt, ReceiveResponse, ReceiveStreamChunk,
         RequestFailed, Reset, ResumePlan, Route, Seen, SendRequest, State, StateKind, StreamComplete,
-        ValidateRequest, ValidationFailed, ValidationPassed, step,
+        Streaming, ValidateRequest, ValidationFailed, ValidationPassed, step,
     },
-    model::{
-        Block, Dialect, FinishReason, Partial, ProviderName, Request, RequestId, Response, StreamEvent, Usage,
-    },
+    model::{Block, Dialect, FinishReason, ProviderName, Request, RequestId, Response, StreamEvent, Usage},
     record::{Desk, Outcome, Record, Recorder},
     time::{Clock, Timestamp},
     validate::{Scope, ValidationError, validate},
@@ -178,23 +176,28 @@ fn gate(breaker: BreakerConfig, limit: Option<u32>) -> Arc<Gate> {
     Arc::new(Gate::new(breaker, Arc::new(KeyGuard::new(requests))))
 }
 
-/// Another request, whose answer broke off after some text was read. It gives
-/// evidence where the machine itself has none, to show that an illegal move
-/// stays illegal with it.
-fn another() -> Lifecycle<Failed, Seen> {
+/// Another request, whose answer is arriving. It and [`another`] give evidence
+/// where the machine itself has none, to show that an illegal move stays
+/// illegal with it.
+fn another_stream(event: StreamEvent) -> Lifecycle<Streaming> {
     let at = Timestamp::EPOCH;
     let desk = Arc::new(Desk::new(Arc::new(Now::default()), Vec::new()));
     let route = Plan::new([route()], AttemptBudget::new(1)).next().expect("one route");
     let request = validate(question(), Dialect::Anthropic).expect("a valid request");
     let admission = gate(BreakerConfig::default(), None).admit(at).expect("a fresh gate admits");
-    let event = StreamEvent::TextDelta { index: 0, text: "Because".into() };
     Lifecycle::new(RequestId::new(at, [255; 10]), desk)
         .on(InitiateRequest { request: question(), route, at })
         .on(ValidationPassed { request, at })
         .on(SendRequest { admission, at })
         .on(ReceiveStreamChunk { event, at })
+}
+
+/// Another request, whose answer broke off after some text was read.
+fn another() -> Lifecycle<Failed, Seen> {
+    let failure = Failure::new(ErrorKind::Server, "broken off");
+    another_stream(StreamEvent::TextDelta { index: 0, text: "Because".into() })
         .commit()
-        .on(RequestFailed { failure: Failure::new(ErrorKind::Server, "broken off"), at })
+        .on(RequestFailed { failure, at: Timestamp::EPOCH })
 }
 
 /// Everything around the machine that gives evidence.
@@ -263,11 +266,7 @@ impl World {
                 let frame = match lifecycle {
                     AnyLifecycle::Unseen(AnyState::Streaming(stream)) => stream.terminal_frame()?,
                     AnyLifecycle::Seen(AnyState::Streaming(stream)) => stream.terminal_frame()?,
-                    _ => {
-                        let mut partial = Partial::new();
-                        partial.push(StreamEvent::End);
-                        partial.terminal_frame().expect("it has ended")
-                    }
+                    _ => another_stream(StreamEvent::End).terminal_frame().expect("it has ended"),
                 };
                 AnyEvent::StreamComplete(StreamComplete { frame, at })
             }
@@ -326,7 +325,7 @@ fn check(drive: Drive) -> Result<BTreeSet<u8>, TestCaseError> {
     let mut lifecycle = AnyLifecycle::Unseen(AnyState::Idle(Lifecycle::new(world.new_id(), desk)));
 
     let mut used = BTreeSet::new();
-    let (mut started, mut sends) = (0, 0);
+    let (mut started, mut again, mut sends) = (0, 0, 0);
     let mut owes_record = false; // a request has begun and its record is not handed over
     let mut just_committed = false; // handing over is no event: it shows in what follows
 
@@ -351,9 +350,6 @@ fn check(drive: Drive) -> Result<BTreeSet<u8>, TestCaseError> {
         };
         let expected = step(from, kind);
         let handed_over = from.is_terminal() && !owes_record;
-        if kind == EventKind::FallbackToProvider && handed_over {
-            continue; // a request whose record was handed over is not taken up again
-        }
         let Some(event) = world.event(kind, &mut lifecycle) else {
             if kind == EventKind::SendRequest {
                 prop_assert!(fragile, "nothing but a tripped breaker refuses");
@@ -382,6 +378,8 @@ fn check(drive: Drive) -> Result<BTreeSet<u8>, TestCaseError> {
                     EventKind::InitiateRequest => (started, owes_record) = (started + 1, true),
                     EventKind::SendRequest => sends += 1,
                     EventKind::Complete | EventKind::Reset => owes_record = false,
+                    // Taken up again: its record will be handed over anew.
+                    EventKind::FallbackToProvider if handed_over => (again, owes_record) = (again + 1, true),
                     _ => {}
                 }
             }
@@ -398,7 +396,7 @@ fn check(drive: Drive) -> Result<BTreeSet<u8>, TestCaseError> {
         let position = lifecycle.position();
         let replayed = State { seen: position.seen && !just_committed, ..position };
         prop_assert_eq!(journal(&lifecycle).replay(), Ok(replayed));
-        prop_assert_eq!(records.all().len(), started - usize::from(owes_record));
+        prop_assert_eq!(records.all().len(), started + again - usize::from(owes_record));
     }
 
     let end = lifecycle.position();
@@ -410,10 +408,12 @@ fn check(drive: Drive) -> Result<BTreeSet<u8>, TestCaseError> {
         drop(lifecycle);
     }
 
-    // One record for each request, and each of them is whole.
-    let records = records.all();
-    prop_assert_eq!(records.len(), started);
-    prop_assert_eq!(records.iter().map(|record| record.id).collect::<BTreeSet<_>>().len(), started);
+    // One record for each request, the latest of those under its id, and each of them is whole.
+    let handed_over = records.all();
+    prop_assert_eq!(handed_over.len(), started + again);
+    let latest: BTreeMap<_, _> = handed_over.into_iter().map(|record| (record.id, record)).collect();
+    prop_assert_eq!(latest.len(), started);
+    let records: Vec<_> = latest.into_values().collect();
     for record in &records {
         let last = record.journal.replay().expect("the journal replays");
         prop_assert!(last.is_terminal(), "{last}");
@@ -422,7 +422,7 @@ fn check(drive: Drive) -> Result<BTreeSet<u8>, TestCaseError> {
         let mut entries = record.journal.entries().iter().rev();
         let closing = entries.next().expect("not empty");
         prop_assert_eq!((closing.event, closing.times), (EventKind::Complete, 1));
-        prop_assert!(entries.all(|entry| entry.event != EventKind::Complete), "completed twice");
+        prop_assert!(again > 0 || entries.all(|entry| entry.event != EventKind::Complete), "completed twice");
     }
     let cancelled =
         |record: &Record| matches!(record.outcome, Outcome::Failed { kind: ErrorKind::Cancelled, .. });

@@ -4,12 +4,14 @@
 //! without knowing its state at compile time. Every legal move goes through
 //! the same rule as in the typed machine; every other is an [`IllegalMove`].
 
+use std::fmt;
+
 use super::{
     Complete, Completed, Event, EventKind, Failed, FallbackToProvider, Idle, IllegalMove, InitiateRequest,
     Lifecycle, NextRoute, On, RateLimitHit, RateLimited, Ready, ReceiveResponse, ReceiveStreamChunk,
     RequestFailed, Requesting, Reset, ResumePlan, RetryRequest, Retrying, Seen, SendRequest, Sent, State,
     StreamComplete, Streaming, Unseen, ValidateRequest, Validating, ValidationFailed, ValidationPassed,
-    Visibility,
+    Visibility, step,
 };
 use crate::{guard::RetryPermit, time::Timestamp};
 
@@ -82,8 +84,7 @@ impl AnyEvent {
 }
 
 /// A move that was not made. Nothing is lost: both sides come back.
-#[derive(Debug, thiserror::Error)]
-#[error("{illegal}")]
+#[derive(Debug)]
 pub struct Rejected {
     /// The request, where it was.
     pub lifecycle: AnyLifecycle,
@@ -92,6 +93,18 @@ pub struct Rejected {
     /// What was wrong.
     pub illegal: IllegalMove,
 }
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let IllegalMove { from, event } = self.illegal;
+        match step(from, event) {
+            Ok(_) => write!(f, "{event} in {from} needs a ResumePlan"),
+            Err(illegal) => illegal.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Rejected {}
 
 impl AnyLifecycle {
     /// The state as a value.

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Proof that a request's terminal record was handed over. Only
-/// [`Lifecycle::hand_over`] makes one, and only once per request.
+/// [`Lifecycle::hand_over`] makes one, and only once each time a request ends.
 #[derive(Debug)]
 pub struct Receipt {
     record: Arc<Record>,
@@ -26,6 +26,9 @@ impl Receipt {
 
 impl<S: Terminal, V: Visibility> Lifecycle<S, V> {
     /// Hands the record in. `None` when that was done before.
+    ///
+    /// A request that falls back after this hands its record in again, under
+    /// the same id; the later one replaces the earlier.
     pub fn hand_over(&mut self, at: Timestamp) -> Option<Receipt> {
         let first_time = self.book.closed.is_none();
         let record = self.book.close(at);
@@ -142,9 +145,20 @@ impl Book {
         self.outcome = Some(Outcome::failed(headline));
     }
 
-    /// A fallback follows.
+    /// The first content is handed over.
+    pub(super) fn committed(&mut self) {
+        self.position.seen = true;
+    }
+
+    /// A fallback follows. If the record was handed in already, it is taken up
+    /// again and will be handed in anew, under the same id.
     pub(super) fn reopened(&mut self) {
         self.outcome = None;
+        if let Some(record) = self.closed.take() {
+            self.attempts.clone_from(&record.attempts);
+            self.journal.clone_from(&record.journal);
+            self.model.clone_from(&record.model);
+        }
     }
 
     pub(super) fn completed(&mut self, response: &Response, at: Timestamp) {

@@ -281,7 +281,8 @@ impl Lifecycle<Streaming, Unseen> {
     /// The first content is handed to the caller: from here on nothing can be
     /// sent again without a [`ResumePlan`](super::ResumePlan).
     pub fn commit(self) -> Lifecycle<Streaming, Seen> {
-        let Self { book, state, visibility: Unseen } = self;
+        let Self { mut book, state, visibility: Unseen } = self;
+        book.committed();
         Lifecycle { book, state, visibility: Seen { continues: String::new() } }
     }
 }

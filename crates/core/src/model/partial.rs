@@ -23,8 +23,9 @@ pub struct Partial {
 /// Proof that the provider's own terminal frame was seen, without which a
 /// stream cannot be completed.
 ///
-/// Only [`Partial::terminal_frame`] makes one, and only after
-/// [`StreamEvent::End`].
+/// Only a streaming lifecycle gives one
+/// ([`Lifecycle::terminal_frame`](crate::lifecycle::Lifecycle::terminal_frame)),
+/// and only after [`StreamEvent::End`].
 #[derive(Debug)]
 pub struct TerminalFrame(());
 
@@ -130,8 +131,13 @@ impl Partial {
         self.content().all(|block| matches!(block, Block::Text(_)))
     }
 
+    /// Whether the provider has said that the answer is whole.
+    pub fn is_whole(&self) -> bool {
+        self.ended
+    }
+
     /// The evidence that completes a stream, once [`StreamEvent::End`] was seen.
-    pub fn terminal_frame(&self) -> Option<TerminalFrame> {
+    pub(crate) fn terminal_frame(&self) -> Option<TerminalFrame> {
         self.ended.then_some(TerminalFrame(()))
     }
 

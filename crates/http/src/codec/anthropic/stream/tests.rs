@@ -78,7 +78,7 @@ fn a_message_as_the_reference_shows_it() {
         matches!(blocks[4], Block::Opaque(o) if o.json.as_str() == r#"{"type":"redacted_thinking","data":"xx"}"#)
     );
     assert_eq!((partial.usage().input, partial.usage().output), (Tokens::Reported(9), Tokens::Reported(25)));
-    assert!(partial.terminal_frame().is_some());
+    assert!(partial.is_whole());
 }
 
 /// One answer twice: streamed, and whole.

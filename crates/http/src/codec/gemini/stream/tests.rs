@@ -38,7 +38,7 @@ fn fold(body: &str) -> Partial {
     assert_eq!(failure, None);
     let mut partial = Partial::new();
     events.into_iter().for_each(|event| partial.push(event));
-    assert!(partial.terminal_frame().is_some());
+    assert!(partial.is_whole());
     partial
 }
 
