@@ -203,38 +203,18 @@ fn read_stream(
     (events, failure)
 }
 
-/// An answer ends in exactly one of `End` and a failure, and its blocks are
-/// numbered from 0 without gaps.
+/// An answer ends in exactly one of `End` and a failure.
 fn check_events(events: &[StreamEvent], failure: Option<&Failure>) {
     let ends = events.iter().filter(|event| **event == StreamEvent::End).count();
     assert_eq!(ends + usize::from(failure.is_some()), 1, "{ends} ends and {failure:?}");
     assert_eq!(ends == 1, events.last() == Some(&StreamEvent::End), "an event after the end");
-    let mut next = 0;
     let mut partial = Partial::new();
     for event in events {
-        if let Some(index) = index(event) {
-            assert!(index <= next, "block {index} comes when {next} is due");
-            next = next.max(index + 1);
-        }
         partial.push(event.clone());
     }
     assert_eq!(partial.is_whole(), ends == 1);
     if let Some(failure) = failure {
         check_failure(failure);
-    }
-}
-
-fn index(event: &StreamEvent) -> Option<u32> {
-    match event {
-        StreamEvent::TextDelta { index, .. }
-        | StreamEvent::ThinkingDelta { index, .. }
-        | StreamEvent::Signature { index, .. }
-        | StreamEvent::RefusalDelta { index, .. }
-        | StreamEvent::ToolCallStart { index, .. }
-        | StreamEvent::ToolCallDelta { index, .. }
-        | StreamEvent::BlockEnd { index }
-        | StreamEvent::Opaque { index, .. } => Some(*index),
-        _ => None,
     }
 }
 

@@ -21,6 +21,8 @@ use crate::server::CallGuard;
 pub(crate) enum Piece {
     Bytes(Bytes),
     Wait(Duration),
+    /// Lets what was written go out first.
+    Flush,
     /// Nothing more, and no end.
     Stall,
     /// The connection breaks.
@@ -79,6 +81,12 @@ impl Body for Scripted {
             }
             match self.pieces.pop_front() {
                 Some(Piece::Bytes(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                // Even a wait of nothing would take until the clock's next tick.
+                Some(Piece::Wait(Duration::ZERO)) => {}
+                Some(Piece::Flush) => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 Some(Piece::Wait(time)) => self.waiting = Some(Box::pin(sleep(time))),
                 Some(Piece::Stall) => {
                     // Whoever wakes this body finds it stalled still.

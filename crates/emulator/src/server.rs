@@ -143,7 +143,9 @@ async fn answer(
         return Ok(refuse(provider, &refused, nth, call));
     }
     let step = shared.script().next(provider, &asked.model);
-    tokio::time::sleep(step.before_headers).await;
+    if !step.before_headers.is_zero() {
+        tokio::time::sleep(step.before_headers).await;
+    }
     match &step.answer {
         Answer::CloseBeforeHeaders => {
             call.answered();

@@ -197,7 +197,7 @@ fn whole(
         Some(how) => {
             pieces.push(Piece::Bytes(body.split_to(body.len() / 2)));
             match how {
-                How::Close => pieces.push(Piece::Close),
+                How::Close => pieces.extend([Piece::Flush, Piece::Close]),
                 How::Stall => pieces.push(Piece::Stall),
                 How::LongLine(bytes) => pieces.extend(long_line(*bytes)),
                 _ => {}
@@ -259,7 +259,7 @@ fn interrupt(
     let fault = |fault| fault_body(provider, fault, &speech.asked.model, speech.nth).1;
     match how {
         How::End => {}
-        How::Close => pieces.push(Piece::Close),
+        How::Close => pieces.extend([Piece::Flush, Piece::Close]),
         How::Stall => pieces.push(Piece::Stall),
         How::Error(kind) => pieces.push(Piece::text(match provider {
             Provider::Anthropic => anthropic::error_frame(&fault(*kind)),

@@ -24,7 +24,8 @@ pub struct StreamDecoder {
     ready: VecDeque<StreamEvent>,
     /// What ended the stream, until the events before it are taken.
     failure: Option<Failure>,
-    failed: bool,
+    /// Nothing more is read: the answer has ended, or broken off.
+    over: bool,
 }
 
 /// One dialect's reading of server-sent events.
@@ -55,7 +56,7 @@ impl StreamDecoder {
             Dialect::Gemini => DialectDecoder::Gemini(gemini::stream::Reader::default()),
             Dialect::OpenAiChat => DialectDecoder::OpenAiChat(openai_chat::stream::Reader::default()),
         };
-        Self { sse: sse::Decoder::new(limits), dialect, ready: VecDeque::new(), failure: None, failed: false }
+        Self { sse: sse::Decoder::new(limits), dialect, ready: VecDeque::new(), failure: None, over: false }
     }
 
     /// Hands over the next bytes of the body.
@@ -72,12 +73,16 @@ impl StreamDecoder {
     pub fn next_event(&mut self) -> Result<Option<StreamEvent>, Failure> {
         loop {
             if let Some(event) = self.ready.pop_front() {
+                // Whatever follows the end does not concern the answer, not even if it is broken.
+                if matches!(event, StreamEvent::End) {
+                    (self.over, self.failure) = (true, None);
+                }
                 return Ok(Some(event));
             }
             if let Some(failure) = self.failure.take() {
                 return Err(failure);
             }
-            if self.failed {
+            if self.over {
                 return Ok(None);
             }
             let read = match self.sse.next_item() {
@@ -94,7 +99,7 @@ impl StreamDecoder {
     /// [`ErrorKind::Interrupted`] if the provider has not said that the answer
     /// is complete.
     pub fn finish(&mut self) {
-        while !self.failed {
+        while !self.over {
             let read = match self.sse.finish() {
                 Ok(Some(item)) => self.dialect.reader().read(item, &mut self.ready),
                 // A body cut inside a character was cut, not written wrongly.
@@ -111,7 +116,7 @@ impl StreamDecoder {
 
     fn note(&mut self, outcome: Result<(), Failure>) {
         if let Err(failure) = outcome {
-            self.failed = true;
+            self.over = true;
             self.failure = Some(failure);
         }
     }

@@ -218,3 +218,14 @@ fn finish_reasons_come_with_their_word() {
     };
     assert_eq!(ready, [finish]);
 }
+
+/// Found by fuzzing: broken framing after the last frame came out as an error
+/// after `End`.
+#[test]
+fn what_is_broken_after_the_end_does_not_matter() {
+    let mut decoder = StreamDecoder::new(Dialect::Anthropic, sse::Limits::default());
+    decoder.push(Bytes::from_static(b"data: {\"type\":\"message_stop\"}\n\n\xff\n"));
+    decoder.finish();
+    assert_eq!(decoder.next_event(), Ok(Some(StreamEvent::End)));
+    assert_eq!(decoder.next_event(), Ok(None));
+}
