@@ -18,6 +18,7 @@ async fn a_request_that_makes_no_sense_is_refused_before_anything_is_sent() {
             "temperature: is 9",
         ),
         (Request::new("").user("hi"), ErrorKind::InvalidRequest, "model: is empty"),
+        (Request::new("claude/").user("hi"), ErrorKind::InvalidRequest, "model: is empty"),
         (Request::new("llama-9").user("hi"), ErrorKind::ModelNotFound, "claude, gemini, openai"),
         (Request::new("claude-x").user("hi").timeout(Duration::ZERO), ErrorKind::InvalidRequest, "timeout"),
     ];

@@ -61,6 +61,10 @@
 //!
 //! # What is not promised
 //!
+//! An [`Answer`] is what the provider says is whole. Whether the model said all
+//! it wanted is in [`Response::finish`]: it may have run into the output limit,
+//! or been stopped by a filter.
+//!
 //! An answer that was cut off after its first content is not continued on
 //! another provider. Prices are not computed. Neither does a fallback know
 //! whether the other model's context window is large enough: a conversation

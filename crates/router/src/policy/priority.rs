@@ -48,8 +48,8 @@ pub(crate) fn plan(inner: &Inner, model: &str) -> Result<Vec<Arc<Route>>, Failur
 }
 
 fn primary<'a>(inner: &'a Inner, model: &'a str) -> Result<(&'a Configured, &'a str), Failure> {
-    if model.is_empty() {
-        let message = "model: is empty; name a model, for example claude-sonnet-5";
+    if model.is_empty() || model.ends_with('/') {
+        let message = "model: is empty; name a model, for example claude-sonnet-5 or claude/claude-sonnet-5";
         return Err(Failure::new(ErrorKind::InvalidRequest, message));
     }
     if model == DEFAULT
