@@ -113,12 +113,13 @@ pub fn base() -> Builder {
 /// A provider of the emulator's, under its usual name.
 pub fn provider(emulator: &Emulator, name: &str) -> Provider {
     let (_, fake, model) = lookup(name);
+    let url = emulator.base_url(fake);
     let provider = match fake {
-        Fake::Anthropic => Provider::anthropic("test-key"),
-        Fake::Gemini => Provider::gemini("test-key"),
-        Fake::OpenAi => Provider::openai("test-key"),
+        Fake::Anthropic => Provider::anthropic("test-key").base_url(url),
+        Fake::Gemini => Provider::gemini("test-key").base_url(url),
+        Fake::OpenAi => Provider::openai("test-key").base_url(format!("{url}/v1")),
     };
-    provider.base_url(emulator.base_url(fake)).default_model(model)
+    provider.default_model(model)
 }
 
 /// The provider's row of [`PROVIDERS`].

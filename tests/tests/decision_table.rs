@@ -139,13 +139,18 @@ async fn each_kind_of_failure_is_followed_by_what_its_row_says() {
 
 #[tokio::test]
 async fn a_refusal_moves_on_only_if_asked_to() {
-    for (asked, calls) in [(false, 0), (true, 1)] {
-        let world = World::with(&["openai", "gemini"], |builder| builder.fallback_on_refusal(asked)).await;
-        world.always("openai", Step::fault(Fault::ContentFilter));
-        let outcome = world.router.send(ask("openai")).await;
-        assert_eq!((outcome.is_ok(), world.calls("gemini")), (asked, calls));
-        if let Err(error) = outcome {
-            assert_eq!(error.kind(), ErrorKind::Refused);
+    for (name, ..) in PROVIDERS {
+        let other = if name == "gemini" { "claude" } else { "gemini" };
+        for (asked, calls) in [(false, 0), (true, 1)] {
+            for mode in [Mode::Whole, Mode::Streamed] {
+                let world = World::with(&[name, other], |builder| builder.fallback_on_refusal(asked)).await;
+                world.always(name, Step::fault(Fault::ContentFilter));
+                let outcome = run(&world, name, mode).await;
+                assert_eq!((outcome.is_ok(), world.calls(other)), (asked, calls), "{name}, {mode:?}");
+                if let Err(error) = outcome {
+                    assert_eq!(error.kind(), ErrorKind::Refused, "{name}, {mode:?}");
+                }
+            }
         }
     }
 }
@@ -210,7 +215,9 @@ async fn a_hint_is_waited_for_and_no_longer() {
 
 #[tokio::test]
 async fn a_rejected_key_is_set_aside_on_all_its_routes_and_a_missing_model_on_its_own() {
-    for (fault, all) in [(Fault::Authentication, true), (Fault::ModelNotFound, false)] {
+    for (fault, all) in
+        [(Fault::Authentication, true), (Fault::ModelNotFound, false), (Fault::Permission, false)]
+    {
         let world = World::with(&["claude", "gemini"], |builder| builder).await;
         let (_, fake, model) = lookup("claude");
         world.emulator.script(fake, model, [Step::fault(fault)]);
@@ -241,7 +248,7 @@ async fn the_deadline_ends_everything() {
     let timeout = Duration::from_millis(120);
     for mode in [Mode::Whole, Mode::Streamed] {
         for step in [Step::stall_before_headers(), Step::ok().before_first_token(LONG)] {
-            let world = World::new().await;
+            let world = World::with(&["claude"], |builder| builder).await;
             world.always("claude", step);
             let request = ask("claude").timeout(timeout);
             let error = match mode {
@@ -249,7 +256,7 @@ async fn the_deadline_ends_everything() {
                 Mode::Streamed => world.router.stream(request).await.expect_err("too late"),
             };
             assert_eq!(error.kind(), ErrorKind::DeadlineExceeded, "{mode:?}");
-            assert_eq!(world.emulator.calls().len(), 1, "no fallback after the deadline");
+            assert_eq!(world.emulator.calls().len(), 1, "nothing is sent after the deadline");
             let record = error.record().expect("recorded");
             assert!(
                 record.duration() >= timeout && record.duration() < timeout * 3,
@@ -258,6 +265,55 @@ async fn the_deadline_ends_everything() {
             );
         }
     }
+}
+
+/// Found in review: a provider that hung used up the whole deadline, so that
+/// nobody else was asked, again and again.
+#[tokio::test]
+async fn a_provider_that_hangs_leaves_the_others_their_share_of_the_deadline() {
+    for step in [Step::stall_before_headers(), Step::ok().before_first_token(LONG)] {
+        let world = World::new().await;
+        world.always("claude", step);
+        let stream = world.router.stream(ask("claude").timeout(Duration::from_millis(200))).await;
+        let answer = stream.expect("gemini begins").collect().await.expect("gemini answers");
+        assert!(matches!(answer.attempts()[0].failure.as_ref().map(|f| f.kind), Some(ErrorKind::Timeout(_))));
+    }
+}
+
+/// Found in review: the retries of two dead providers used up the attempts
+/// that the third would have answered with.
+#[tokio::test]
+async fn retries_leave_every_route_an_attempt() {
+    for attempts in [3, 4, 6] {
+        let world = World::with(&["claude", "gemini", "openai"], |builder| builder.attempts(attempts)).await;
+        for name in ["claude", "gemini"] {
+            world.always(name, Step::fault(Fault::Server));
+        }
+        let answer = world.router.send(ask("claude")).await.expect("openai answers");
+        assert_eq!(answer.attempts().last().map(|last| last.provider.as_str()), Some("openai"));
+    }
+}
+
+#[tokio::test]
+async fn the_connection_of_a_stream_that_was_read_to_its_end_is_used_again() {
+    for (name, ..) in PROVIDERS {
+        let world = World::new().await;
+        for _ in 0..5 {
+            let stream = world.router.stream(ask(name)).await.expect("begins");
+            stream.collect().await.expect("ends");
+        }
+        assert_eq!(world.emulator.open_connections(), 1, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_broken_stream_is_told_of_rather_than_what_led_to_it() {
+    let world = World::new().await;
+    world.always("claude", Step::fault(Fault::Overloaded));
+    world.always("gemini", Step::ok().close_after(3));
+    let error = world.router.stream(ask("claude")).await.expect("begins").collect().await.expect_err("cut");
+    assert_eq!(error.kind(), ErrorKind::Interrupted);
+    assert!(error.attempts().len() > 1);
 }
 
 #[tokio::test]
@@ -301,7 +357,8 @@ async fn a_limit_of_our_own_refuses_before_sending_and_says_until_when() {
     let limited = leverframe_tests::provider(&emulator, "claude").requests_per_minute(1);
     let router = leverframe_tests::base().provider(limited).build().expect("valid");
     router.send(ask("claude")).await.expect("the first of the minute");
-    let error = router.send(ask("claude")).await.expect_err("the second");
+    // Nobody else could answer, so the minute would be waited for if the deadline allowed it.
+    let error = router.send(ask("claude").timeout(Duration::from_secs(10))).await.expect_err("the second");
     assert_eq!(error.kind(), ErrorKind::RateLimited);
     assert!(error.failure().retry_after.is_some_and(|wait| wait > Duration::from_secs(50)), "{error}");
     assert!(error.attempts().iter().all(|attempt| !attempt.sent));

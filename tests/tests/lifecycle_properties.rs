@@ -18,7 +18,7 @@ use std::{
 use leverframe_core::{
     error::{ErrorKind, Failure},
     guard::{
-        AttemptBudget, Breaker, BreakerConfig, BreakerState, Deadline, Gate, Guard, KeyGuard,
+        AttemptBudget, Breaker, BreakerConfig, BreakerState, Circumstances, Deadline, Gate, Guard, KeyGuard,
         RequestsPerMinute, RetryPermit, RetryPolicy,
     },
     lifecycle::{
@@ -278,8 +278,9 @@ impl World {
                 let (policy, failure) = (RetryPolicy::default(), self.failure());
                 let deadline = Deadline::after(at, Duration::from_secs(60));
                 let budget = self.plan.budget();
+                let circumstances = Circumstances { retries: 0, routes_left: 0, deadline, now: at };
                 let permit =
-                    RetryPermit::grant(&policy, &failure, 0, budget, deadline, at, &mut self.rng).ok()?;
+                    RetryPermit::grant(&policy, &failure, circumstances, budget, &mut self.rng).ok()?;
                 let resume = if legal { resume_plan(lifecycle) } else { another().resume_plan().ok() };
                 AnyEvent::RetryRequest { permit, resume, at }
             }

@@ -28,7 +28,7 @@ pub struct Record {
     pub ended_at: Timestamp,
     /// How it ended.
     pub outcome: Outcome,
-    /// What was consumed, as far as it is known.
+    /// What all attempts consumed together, as far as it is known.
     pub usage: Usage,
     /// Every attempt, in order, those that were never sent included.
     pub attempts: Vec<Attempt>,
@@ -87,6 +87,9 @@ pub struct Attempt {
     pub ended_at: Timestamp,
     /// The provider's id of the call.
     pub provider_request_id: Option<String>,
+    /// What it consumed, as far as the provider said. An attempt that broke
+    /// off may have been billed for more.
+    pub usage: Usage,
     /// What went wrong, if something did.
     pub failure: Option<AttemptFailure>,
 }
@@ -130,8 +133,9 @@ impl fmt::Display for AttemptFailure {
 
 /// Takes records.
 ///
-/// Called once per request, on the request's own path and also from `drop`:
-/// it must not block and must not panic.
+/// Called once each time a request ends, on the request's own path and also
+/// from `drop`: it must not block and must not panic. A record under an id
+/// that was recorded before replaces the earlier one.
 pub trait Recorder: Send + Sync + fmt::Debug {
     /// Takes the record of a request that is over.
     fn record(&self, record: &Arc<Record>);

@@ -8,14 +8,15 @@ use std::{ops::Deref, sync::Arc};
 
 use crate::{
     error::{ErrorKind, Failure},
-    model::{Block, Dialect, MediaSource, Message, Request, Role},
+    model::{Block, Dialect, MediaSource, Message, Request, Role, ToolChoice},
 };
 
 /// Longest model name, in bytes.
 pub const MAX_MODEL_NAME: usize = 256;
 /// Most messages in a request (Anthropic Messages API reference).
 pub const MAX_MESSAGES: usize = 100_000;
-/// Most bytes of text and inline media in a request. Anthropic's own limit is 32 MB.
+/// Most bytes of text, inline media and tool definitions in a request.
+/// Anthropic's own limit is 32 MB.
 pub const MAX_CONTENT_BYTES: usize = 32 << 20;
 /// Most tools in a request.
 pub const MAX_TOOLS: usize = 128;
@@ -132,14 +133,21 @@ fn check_messages(request: &Request) -> Result<(), ValidationError> {
     if first.role != Role::User {
         return Err(wrong("messages[0].role", "is assistant; a conversation begins with a user message"));
     }
-    let mut bytes = request.system.as_ref().map_or(0, String::len);
+    let tools = request.tools.iter().map(|tool| {
+        let description = tool.description.as_ref().map_or(0, String::len);
+        description.saturating_add(tool.parameters.as_str().len())
+    });
+    let other = request.system.iter().chain(&request.stop_sequences).map(String::len);
+    let mut bytes = tools.chain(other).fold(0, usize::saturating_add);
     for (at, message) in messages.iter().enumerate() {
         bytes = bytes.saturating_add(check_message(at, message)?);
     }
     if bytes > MAX_CONTENT_BYTES {
         return Err(wrong(
             "messages",
-            format!("hold {bytes} bytes; at most {MAX_CONTENT_BYTES} are allowed"),
+            format!(
+                "hold {bytes} bytes with all that goes with them; at most {MAX_CONTENT_BYTES} are allowed"
+            ),
         ));
     }
     Ok(())
@@ -250,7 +258,15 @@ fn check_tools(request: &Request) -> Result<(), ValidationError> {
             return Err(wrong(format!("tools[{at}].parameters"), "must be a JSON Schema object"));
         }
     }
-    Ok(())
+    match &request.tool_choice {
+        ToolChoice::Named(name) if !request.tools.iter().any(|tool| tool.name == *name) => {
+            Err(wrong("tool_choice", format!("names {name:?}, which is not among the tools")))
+        }
+        ToolChoice::Required if request.tools.is_empty() => {
+            Err(wrong("tool_choice", "requires a tool, and there is none"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What one dialect allows less of than the others.
@@ -342,6 +358,9 @@ mod tests {
             (hello().timeout(std::time::Duration::ZERO), "timeout"),
             (hello().tool(tool("a b", "{}")), "tools[0].name"),
             (hello().tool(tool("ok", "[]")), "tools[0].parameters"),
+            (hello().tool(tool("f", "{}")).tool_choice(ToolChoice::Named("g".into())), "tool_choice"),
+            (hello().tool_choice(ToolChoice::Required), "tool_choice"),
+            (hello().stop("x".repeat(MAX_CONTENT_BYTES)), "messages"),
             (Request::new("m").user("x".repeat(MAX_CONTENT_BYTES + 1)), "messages"),
         ];
         for (request, field) in cases {

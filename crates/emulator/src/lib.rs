@@ -2,9 +2,10 @@
 //!
 //! Speaks Anthropic Messages, Gemini `generateContent` and
 //! `streamGenerateContent`, and OpenAI Chat Completions, over HTTP/1.1 and
-//! HTTP/2, streaming and not. Made for testing what talks to these APIs:
-//! answers are faithful (events, usage, headers, request ids, error bodies),
-//! faults are real (connections do break), and nothing leaves the machine.
+//! HTTP/2 with prior knowledge, streaming and not. Made for testing what
+//! talks to these APIs: answers are faithful (events, usage, headers, request
+//! ids, error bodies), faults are real (connections do break), and nothing
+//! leaves the machine.
 //!
 //! It shares no code with any client: the wire is written down here a second
 //! time, from the providers' API references, so that a misreading on one side
@@ -12,33 +13,59 @@
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
-//! use leverframe_emulator::{Emulator, Fault, Provider, Step};
+//! use leverframe_emulator::{Emulator, Provider, Step};
 //!
 //! let emulator = Emulator::start().await?;
-//! emulator.script(Provider::Anthropic, "claude-sonnet-5", [Step::fault(Fault::Overloaded), Step::text("Hi!")]);
+//! emulator.script(Provider::Anthropic, "claude-sonnet-5", [Step::overloaded(), Step::text("Hi!")]);
 //! println!("ANTHROPIC_BASE_URL={}", emulator.base_url(Provider::Anthropic));
 //! // ... the first call is answered with 529, the second with "Hi!", later ones with the default text.
 //! emulator.shutdown().await;
 //! # Ok(()) }
 //! ```
+//!
+//! # Which step answers a call
+//!
+//! 1. the next one queued for its model ([`Emulator::script`]);
+//! 2. else the next one queued for any model ([`Emulator::script_any`]);
+//! 3. else what answers always, for the model, then for any
+//!    ([`Emulator::always`], [`Emulator::cycle`]);
+//! 4. else a text that quotes the question.
+//!
+//! A call that the provider would refuse anyway (no key, no such path, a body
+//! that is not JSON or lacks a required field, a model that is not known) is
+//! refused in the provider's words and takes no step.
+//!
+//! # Time
+//!
+//! All waits are tokio's, so a test may pause the clock.
+//!
+//! # Memory
+//!
+//! Of the calls the last 10 000 are kept, fewer if their bodies together
+//! exceed 64 MiB. A request's body may have 32 MiB; the rest is read and
+//! dropped, and the answer is 413.
 
 mod body;
+mod builder;
 mod calls;
 mod dialect;
-mod file;
 mod script;
 mod server;
+mod socket;
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use serde::Deserialize;
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{sync::watch, task::JoinSet};
 
+pub use builder::Builder;
 pub use calls::{Call, CallEnd};
-pub use file::ScriptError;
-pub use script::{Fault, Finish, Step};
+pub use script::{Fault, Finish, ScriptError, Step};
 
 use server::Shared;
+
+/// How long a shutdown waits for calls that are being answered.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Which API is spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
@@ -57,22 +84,24 @@ impl Provider {
     pub const ALL: [Self; 3] = [Self::Anthropic, Self::Gemini, Self::OpenAi];
 }
 
-/// Three servers on loopback. Stops when dropped.
+/// Three servers on loopback. Stops when dropped, breaking its connections.
 #[derive(Debug)]
 pub struct Emulator {
     shared: Arc<Shared>,
-    addresses: Vec<(Provider, SocketAddr)>,
+    addresses: [SocketAddr; 3],
     /// Owns the listeners' tasks, which own the connections' tasks.
     listeners: JoinSet<()>,
+    /// Tells listeners and connections to come to an end.
+    stop: watch::Sender<bool>,
 }
 
 impl Emulator {
-    /// Starts on free ports.
+    /// Starts on free ports, with every model known.
     ///
     /// # Errors
     /// When no port can be bound.
     pub async fn start() -> io::Result<Self> {
-        Self::start_on([0; 3]).await
+        Self::builder().start().await
     }
 
     /// Starts on these ports of 127.0.0.1, in the order of [`Provider::ALL`]; 0 is any free one.
@@ -80,25 +109,29 @@ impl Emulator {
     /// # Errors
     /// When a port cannot be bound.
     pub async fn start_on(ports: [u16; 3]) -> io::Result<Self> {
-        let shared = Arc::new(Shared::default());
-        let mut addresses = Vec::new();
-        let mut listeners = JoinSet::new();
-        for (provider, port) in Provider::ALL.into_iter().zip(ports) {
-            let listener = TcpListener::bind(("127.0.0.1", port)).await?;
-            addresses.push((provider, listener.local_addr()?));
-            listeners.spawn(server::listen(provider, listener, Arc::clone(&shared)));
-        }
-        Ok(Self { shared, addresses, listeners })
+        Provider::ALL
+            .into_iter()
+            .zip(ports)
+            .fold(Self::builder(), |builder, (provider, port)| builder.port(provider, port))
+            .start()
+            .await
     }
 
-    /// What to put before the path: `http://127.0.0.1:PORT`. For OpenAI it
-    /// ends in `/v1`, as the base URL of its SDKs does.
+    /// Settings for an emulator that is not quite the usual one.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// `http://127.0.0.1:PORT`, for every provider without a version or a
+    /// slash at the end. The base URL of OpenAI's SDKs is this and `/v1`.
     pub fn base_url(&self, provider: Provider) -> String {
-        let suffix = if provider == Provider::OpenAi { "/v1" } else { "" };
-        let address =
-            self.addresses.iter().find(|(of, _)| *of == provider).map(|(_, address)| address.to_string());
-        // Every provider has a listener; see `start_on`.
-        format!("http://{}{suffix}", address.unwrap_or_default())
+        let [anthropic, gemini, openai] = self.addresses;
+        let address = match provider {
+            Provider::Anthropic => anthropic,
+            Provider::Gemini => gemini,
+            Provider::OpenAi => openai,
+        };
+        format!("http://{address}")
     }
 
     /// Queues steps for calls of one model. Each call takes the next.
@@ -113,20 +146,27 @@ impl Emulator {
 
     /// From now on answers every call that has no step queued like this.
     pub fn always(&self, provider: Provider, step: Step) {
-        self.shared.script().always(provider, step);
+        self.shared.script().cycle(provider, None, [step]);
     }
 
-    /// Back to the default text for this provider, with nothing queued.
+    /// From now on goes round these steps for calls, of one model or of any,
+    /// that have none queued. No steps at all end it.
+    pub fn cycle(&self, provider: Provider, model: Option<&str>, steps: impl IntoIterator<Item = Step>) {
+        self.shared.script().cycle(provider, model, steps);
+    }
+
+    /// Back to the default answer for this provider, with nothing queued.
     pub fn clear(&self, provider: Provider) {
         self.shared.script().clear(provider);
     }
 
-    /// Reads steps from a JSON script; see the binary's `--help`.
+    /// Reads steps from a JSON script; see the binary's `--help`. A script
+    /// that is not valid changes nothing.
     ///
     /// # Errors
     /// [`ScriptError`], naming line and column.
     pub fn load(&self, json: &str) -> Result<(), ScriptError> {
-        file::load(json, &mut self.shared.script())
+        script::load(json, &mut self.shared.script())
     }
 
     /// The calls so far, oldest first; the last 10 000 of them.
@@ -139,8 +179,13 @@ impl Emulator {
         self.shared.open_connections()
     }
 
-    /// Closes all connections and waits for the tasks to end.
+    /// Accepts no more, lets calls finish for up to a second, then breaks
+    /// what is left, and waits for all tasks to end.
     pub async fn shutdown(mut self) {
+        // Nobody listening to this means that all tasks have ended already.
+        let _ = self.stop.send(true);
+        let all_ended = async { while self.listeners.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(GRACE, all_ended).await;
         self.listeners.shutdown().await;
     }
 }

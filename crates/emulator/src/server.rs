@@ -1,39 +1,42 @@
 //! Listeners, connections, and one call from its head to its body.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    collections::HashMap,
+    future::Future,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
-use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
-use http_body_util::{BodyExt, Limited};
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http_body_util::BodyExt;
 use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo},
-    server::conn::auto,
-};
-use serde_json::Value;
+use hyper_util::server::conn::auto;
 use tokio::{
     net::{TcpListener, TcpStream},
+    sync::watch,
     task::JoinSet,
     time::Instant,
 };
 
 use crate::{
-    Call, CallEnd, Provider,
-    body::{Broken, Piece, Scripted},
+    Call, CallEnd, Provider, Step,
+    body::{Broken, Scripted},
     calls::Calls,
-    dialect::{self, Asked, Refused},
+    dialect::{self, Arrived, Written},
     script::{Answer, Script},
+    socket::{Reset, Socket},
 };
 
-/// Most bytes of a request's body.
-const MAX_BODY: usize = 64 << 20;
+/// Most bytes of a request's body: 32 MB, as the Anthropic API errors page says.
+const MAX_BODY: usize = 32 << 20;
 
 /// What listeners and the [`Emulator`](crate::Emulator) share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Shared {
+    models: HashMap<Provider, Vec<String>>,
     script: Mutex<Script>,
     calls: Mutex<Calls>,
     connections: AtomicUsize,
@@ -41,6 +44,16 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    pub(crate) fn new(models: HashMap<Provider, Vec<String>>, default: Step) -> Self {
+        Self {
+            models,
+            script: Mutex::new(Script::new(default)),
+            calls: Mutex::default(),
+            connections: AtomicUsize::new(0),
+            answers: AtomicUsize::new(0),
+        }
+    }
+
     pub(crate) fn script(&self) -> MutexGuard<'_, Script> {
         self.script.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -51,6 +64,11 @@ impl Shared {
 
     pub(crate) fn open_connections(&self) -> usize {
         self.connections.load(Ordering::Acquire)
+    }
+
+    /// The only models a provider knows; `None` if it knows any.
+    fn models(&self, provider: Provider) -> Option<&[String]> {
+        self.models.get(&provider).map(Vec::as_slice)
     }
 }
 
@@ -89,60 +107,92 @@ impl Drop for Connected {
     }
 }
 
-/// Accepts connections for ever. Dropping the future closes them all.
-pub(crate) async fn listen(provider: Provider, listener: TcpListener, shared: Arc<Shared>) {
+/// Runs the streams of one HTTP/2 connection and ends them with it.
+#[derive(Clone, Default)]
+struct Streams(Arc<Mutex<JoinSet<()>>>);
+
+impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Streams {
+    fn execute(&self, stream: F) {
+        let mut streams = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while streams.try_join_next().is_some() {}
+        streams.spawn(stream);
+    }
+}
+
+/// Accepts connections until told to stop, then waits for those there are.
+/// Dropping the future breaks them all.
+pub(crate) async fn listen(
+    provider: Provider,
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    mut stop: watch::Receiver<bool>,
+) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 if let Ok((stream, _)) = accepted {
                     let connected = Connected::new(&shared);
-                    connections.spawn(serve(provider, stream, connected));
+                    connections.spawn(serve(provider, stream, connected, stop.clone()));
                 }
             }
             Some(_) = connections.join_next() => {}
+            // Nobody left to say it is as good as said.
+            _ = stop.changed() => break,
         }
     }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
 }
 
-async fn serve(provider: Provider, stream: TcpStream, connected: Connected) {
-    let _ = stream.set_nodelay(true); // only a matter of speed
-    let shared = Arc::clone(&connected.0);
-    let service = service_fn(move |request| answer(provider, request, Arc::clone(&shared)));
-    let server = auto::Builder::new(TokioExecutor::new());
-    // A connection that breaks is what this program is for.
-    let _ = server.serve_connection(TokioIo::new(stream), service).await;
-    drop(connected);
+async fn serve(provider: Provider, stream: TcpStream, connected: Connected, mut stop: watch::Receiver<bool>) {
+    let reset = Arc::new(Reset::default());
+    let service =
+        service_fn(|request| answer(provider, request, Arc::clone(&connected.0), Arc::clone(&reset)));
+    let server = auto::Builder::new(Streams::default());
+    let connection = server.serve_connection(Socket::new(stream, Arc::clone(&reset)), service);
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        // A connection that breaks is what this program is for.
+        _ = &mut connection => return,
+        () = reset.asked() => return,
+        _ = stop.changed() => connection.as_mut().graceful_shutdown(),
+    }
+    tokio::select! {
+        _ = &mut connection => {}
+        () = reset.asked() => {}
+    }
 }
 
 async fn answer(
     provider: Provider,
     request: Request<Incoming>,
     shared: Arc<Shared>,
+    connection: Arc<Reset>,
 ) -> Result<Response<Scripted>, Broken> {
     let (head, body) = request.into_parts();
-    let body = Limited::new(body, MAX_BODY).collect().await.map(|body| body.to_bytes());
-    let json = body.as_ref().ok().and_then(|body| serde_json::from_slice::<Value>(body).ok());
-    let asked = Asked::read(provider, &head, json.unwrap_or(Value::Null));
-    let number = shared.calls().begin(Call {
-        provider,
-        path: head.uri.path().to_owned(),
-        model: asked.model.clone(),
-        streamed: asked.streamed,
-        headers: readable(&head.headers),
-        body: asked.body.clone(),
-        at: Instant::now(),
-        end: None,
-    });
-    let call = CallGuard { shared: Arc::clone(&shared), number };
+    let body = read(body).await?;
+    let bytes = body.as_ref().map_or(0, Bytes::len);
     let nth = shared.answers.fetch_add(1, Ordering::Relaxed);
-    if body.is_err() {
-        return Ok(refuse(provider, &Refused::too_large(), nth, call));
+    let arrived = Arrived::read(provider, &head, body.as_deref(), nth);
+    let number = shared.calls().begin(
+        Call {
+            provider,
+            path: head.uri.path().to_owned(),
+            model: arrived.asked.model.clone(),
+            streamed: arrived.asked.streamed,
+            headers: readable(&head.headers),
+            body: arrived.asked.body.clone(),
+            at: Instant::now(),
+            end: None,
+        },
+        bytes,
+    );
+    let call = CallGuard { shared: Arc::clone(&shared), number };
+    if let Some(written) = arrived.without_script(shared.models(provider)) {
+        return Ok(respond(written, &[], call, connection));
     }
-    if let Err(refused) = asked.check(provider, &head) {
-        return Ok(refuse(provider, &refused, nth, call));
-    }
-    let step = shared.script().next(provider, &asked.model);
+    let step = shared.script().next(provider, &arrived.asked.model);
     if !step.before_headers.is_zero() {
         tokio::time::sleep(step.before_headers).await;
     }
@@ -151,29 +201,51 @@ async fn answer(
             call.answered();
             return Err(Broken);
         }
+        Answer::ResetBeforeHeaders => {
+            call.answered();
+            connection.now();
+            std::future::pending().await
+        }
         Answer::StallBeforeHeaders => std::future::pending().await,
         _ => {}
     }
-    let written = dialect::write(provider, &asked, &step, nth);
-    let mut response = Response::new(Scripted::new(written.pieces, call));
+    Ok(respond(dialect::write(&arrived, &step), &step.headers, call, connection))
+}
+
+/// The body, or `None` if it is too large. Such a one is read to its end
+/// without being kept, so that the client comes to hear the answer.
+async fn read(mut body: Incoming) -> Result<Option<Bytes>, Broken> {
+    let mut kept = Some(BytesMut::new());
+    while let Some(frame) = body.frame().await {
+        // A client that goes away while it asks is told nothing.
+        let Ok(data) = frame.map_err(|_| Broken)?.into_data() else { continue };
+        kept = kept.filter(|kept| kept.len() + data.len() <= MAX_BODY);
+        if let Some(kept) = &mut kept {
+            kept.extend_from_slice(&data);
+        }
+    }
+    Ok(kept.map(BytesMut::freeze))
+}
+
+fn respond(
+    written: Written,
+    scripted: &[(String, String)],
+    call: CallGuard,
+    connection: Arc<Reset>,
+) -> Response<Scripted> {
+    let mut response = Response::new(Scripted::new(written.pieces, call, connection));
     *response.status_mut() = written.status;
-    for (name, value) in written.headers.iter().chain(&step.headers) {
-        if let (Ok(name), Ok(value)) = (http::HeaderName::try_from(name), HeaderValue::try_from(value)) {
+    let standard = written.headers.iter().map(|(name, value)| (*name, value.as_str()));
+    let scripted = scripted.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    for (name, value) in standard.chain(scripted) {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             response.headers_mut().insert(name, value);
         }
     }
-    Ok(response)
-}
-
-fn refuse(provider: Provider, refused: &Refused, nth: usize, call: CallGuard) -> Response<Scripted> {
-    let body = dialect::refusal(provider, refused, nth).to_string();
-    let mut response = Response::new(Scripted::new([Piece::Bytes(Bytes::from(body))], call));
-    *response.status_mut() = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::BAD_REQUEST);
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
-fn readable(headers: &http::HeaderMap) -> Vec<(String, String)> {
+fn readable(headers: &HeaderMap) -> Vec<(String, String)> {
     let text = |value: &HeaderValue| value.to_str().map(str::to_owned).ok();
     headers.iter().filter_map(|(name, value)| Some((name.to_string(), text(value)?))).collect()
 }

@@ -123,7 +123,7 @@ impl Builder {
     }
 
     /// Whether another provider is asked when one refuses by its content
-    /// policy. Off, unless set.
+    /// policy, before any of its answer was handed over. Off, unless set.
     pub fn fallback_on_refusal(mut self, wanted: bool) -> Self {
         self.settings.fallback_on_refusal = wanted;
         self
@@ -210,10 +210,13 @@ impl Builder {
             Some(name) => position("default", name)?,
             None => 0,
         };
-        let fallback = match &self.fallback {
+        let mut fallback: Vec<usize> = match &self.fallback {
             Some(names) => names.iter().map(|name| position("fallback", name)).collect::<Result<_, _>>()?,
             None => (0..providers.len()).collect(),
         };
+        // A provider named twice is still one to fall back to.
+        let mut named = std::collections::HashSet::new();
+        fallback.retain(|place| named.insert(*place));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
         let rng = self.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
         Ok(Router::new(Inner {

@@ -1,6 +1,9 @@
 //! Configuration by environment variables alone.
 
-use std::time::Duration;
+use std::{
+    num::{NonZeroU32, NonZeroU64},
+    time::Duration,
+};
 
 use secrecy::SecretString;
 
@@ -51,9 +54,9 @@ pub(crate) fn read(
             provider = provider.base_url(url);
         }
         if let Some(limit) = lookup(variables.requests_per_minute) {
-            let limit =
-                parse(variables.requests_per_minute, &limit, "a whole number of requests per minute")?;
-            provider = provider.requests_per_minute(limit);
+            let expected = "a whole number of requests per minute, at least 1";
+            let limit: NonZeroU32 = parse(variables.requests_per_minute, &limit, expected)?;
+            provider = provider.requests_per_minute(limit.get());
         }
         builder = builder.provider(provider);
         found = true;
@@ -73,8 +76,9 @@ pub(crate) fn read(
         builder = builder.fallback::<&str>([]);
     }
     if let Some(seconds) = lookup("LEVERFRAME_TIMEOUT_SECONDS") {
-        let seconds = parse("LEVERFRAME_TIMEOUT_SECONDS", &seconds, "a whole number of seconds")?;
-        builder = builder.timeout(Duration::from_secs(seconds));
+        let expected = "a whole number of seconds, at least 1";
+        let seconds: NonZeroU64 = parse("LEVERFRAME_TIMEOUT_SECONDS", &seconds, expected)?;
+        builder = builder.timeout(Duration::from_secs(seconds.get()));
     }
     Ok(builder)
 }
@@ -120,7 +124,8 @@ mod tests {
             (vec![], "ANTHROPIC_API_KEY"),
             (vec![("ANTHROPIC_API_KEY", " ")], "ANTHROPIC_API_KEY"),
             (vec![key, ("CLAUDE_RPM", "many")], "CLAUDE_RPM"),
-            (vec![key, ("CLAUDE_RPM", "0")], "requests_per_minute"),
+            (vec![key, ("CLAUDE_RPM", "0")], "CLAUDE_RPM"),
+            (vec![key, ("LEVERFRAME_TIMEOUT_SECONDS", "0")], "LEVERFRAME_TIMEOUT_SECONDS"),
             (vec![key, ("ENABLE_FALLBACK", "maybe")], "ENABLE_FALLBACK"),
             (vec![key, ("DEFAULT_PROVIDER", "gemini")], "gemini"),
             (vec![key, ("FALLBACK_PROVIDERS", "nobody")], "nobody"),

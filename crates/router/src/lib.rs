@@ -88,18 +88,19 @@ pub use stream::ResponseStream;
 
 pub use leverframe_core::{
     error::{Clock, Code, ErrorKind, Failure},
-    guard::{Backoff, BreakerConfig, BreakerState, RetryPolicy},
-    lifecycle::{Journal, StateKind},
+    guard::{Backoff, BreakerConfig, BreakerState, ConfigError, RetryPolicy},
+    lifecycle::{Entry, EventKind, Journal, Route, State, StateKind},
     model::{
-        Block, Dialect, FinishReason, Json, Media, MediaSource, Message, Opaque, Partial, ProviderName,
-        Request, RequestId, Response, Role, Sampling, StreamEvent, Thinking, Tokens, Tool, ToolCall,
-        ToolChoice, ToolResult, Usage,
+        Block, Dialect, FinishReason, Json, Media, MediaSource, Message, NameError, Opaque, Partial,
+        ProviderName, Request, RequestId, Response, Role, Sampling, StreamEvent, Thinking, Tokens, Tool,
+        ToolCall, ToolChoice, ToolResult, Usage,
     },
     record::{Attempt, AttemptFailure, Outcome, Record, Recorder},
     time::Timestamp,
 };
 pub use leverframe_http::{
+    codec::EndpointError,
     sse::Limits as StreamLimits,
-    transport::{Clocks, TransportConfig},
+    transport::{Clocks, TransportConfig, TransportError},
 };
 pub use leverframe_store as store;

@@ -84,7 +84,10 @@ impl Router {
             dialect: configured.endpoint.dialect(),
             model: model.to_owned(),
         };
-        Some(self.inner.gate(configured, &route).breaker_state(self.inner.clock.now()))
+        let gates = self.inner.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        // A route that was never asked has nothing against it.
+        let state = |gate: &Arc<Gate>| gate.breaker_state(self.inner.clock.now());
+        Some(gates.get(&route).map_or(BreakerState::Closed, state))
     }
 }
 
@@ -146,7 +149,8 @@ impl Default for Settings {
 }
 
 /// Most routes whose guards are kept. Model names come from callers, so their
-/// number is not otherwise bounded.
+/// number is not otherwise bounded. When there are more, those with nothing to
+/// remember go first.
 const MAX_GATES: usize = 4096;
 
 impl Inner {
@@ -170,19 +174,19 @@ impl Inner {
             return Arc::clone(gate);
         }
         if gates.len() >= MAX_GATES {
-            // A closed breaker that no request is using has nothing to remember.
             let now = self.now();
-            gates.retain(|_, gate| {
-                Arc::strong_count(gate) > 1 || gate.breaker_state(now) != BreakerState::Closed
-            });
+            gates.retain(|_, gate| Arc::strong_count(gate) > 1 || !gate.is_idle(now));
+        }
+        if gates.len() >= MAX_GATES
+            && let Some(any) = gates.keys().next().cloned()
+        {
+            gates.remove(&any);
         }
         let seed = self.fork_rng().u64(..);
         // build() has made a breaker of this configuration before.
         let Ok(breaker) = Breaker::new(self.settings.breaker, seed) else { unreachable!("checked by build") };
         let gate = Arc::new(Gate::new(breaker, Arc::clone(&provider.key)));
-        if gates.len() < MAX_GATES {
-            gates.insert(route.clone(), Arc::clone(&gate));
-        }
+        gates.insert(route.clone(), Arc::clone(&gate));
         gate
     }
 }

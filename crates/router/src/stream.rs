@@ -6,6 +6,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
     vec,
 };
 
@@ -32,6 +33,8 @@ pub struct ResponseStream {
 
 enum State {
     Live(Arc<Inner>, Box<Live>),
+    /// The answer is whole; the end of its body is not there yet.
+    Ending(Answer, Box<Body>),
     /// The answer was whole before any of it was handed over.
     Whole(Answer, vec::IntoIter<StreamEvent>),
     Ended(Answer),
@@ -42,28 +45,22 @@ enum State {
 
 /// A stream whose first content is about to be handed over.
 pub(crate) struct Live {
-    lifecycle: Lifecycle<Streaming, Seen>,
+    pub(crate) lifecycle: Lifecycle<Streaming, Seen>,
     /// Events that were held back, oldest first.
-    held: VecDeque<StreamEvent>,
-    decoder: StreamDecoder,
-    body: Body,
-    deadline: Deadline,
+    pub(crate) held: VecDeque<StreamEvent>,
+    pub(crate) decoder: StreamDecoder,
+    pub(crate) body: Body,
+    pub(crate) deadline: Deadline,
+    pub(crate) provider_request_id: Option<String>,
     /// When the bytes being read arrived. The clock is read once per chunk, not per event.
-    now: Timestamp,
+    pub(crate) now: Timestamp,
 }
 
-impl Live {
-    pub(crate) fn new(
-        lifecycle: Lifecycle<Streaming, Seen>,
-        held: Vec<StreamEvent>,
-        decoder: StreamDecoder,
-        body: Body,
-        deadline: Deadline,
-        now: Timestamp,
-    ) -> Self {
-        Self { lifecycle, held: held.into(), decoder, body, deadline, now }
-    }
+/// How long the end of a body is waited for once the answer is whole: it lets
+/// the connection be used again, and is not worth more.
+const LINGER: Duration = Duration::from_millis(50);
 
+impl Live {
     /// The next event, or how the stream broke off.
     fn poll_event(&mut self, inner: &Inner, cx: &mut Context<'_>) -> Poll<Result<StreamEvent, Failure>> {
         let mut ended = false;
@@ -86,11 +83,43 @@ impl Live {
                     return Poll::Ready(Err(Failure::new(ErrorKind::Interrupted, "the stream ended")));
                 }
                 None => {
+                    self.now = inner.now();
                     self.decoder.finish();
                     ended = true;
                 }
             }
         }
+    }
+}
+
+impl Live {
+    /// Moves the lifecycle on by what came, and says what the caller gets.
+    fn take_in(
+        mut self: Box<Self>,
+        inner: Arc<Inner>,
+        came: Result<StreamEvent, Failure>,
+    ) -> (State, Result<StreamEvent, Error>) {
+        let event = match came {
+            Ok(event) => event,
+            Err(failure) => {
+                // Not the last chunk's time: what broke may be that none came since.
+                let at = inner.now();
+                let failure = driver::inside(failure, self.provider_request_id.take());
+                let error = driver::error(&inner, self.lifecycle.on(RequestFailed { failure, at }));
+                return (State::Broken(error.clone()), Err(error));
+            }
+        };
+        let at = self.now;
+        self.lifecycle = self.lifecycle.on(ReceiveStreamChunk { event: event.clone(), at });
+        let state = match self.lifecycle.terminal_frame() {
+            Some(frame) => {
+                let answer = driver::answer(&inner, self.lifecycle.on(StreamComplete { frame, at }));
+                self.body.end_within(LINGER);
+                State::Ending(answer, Box::new(self.body))
+            }
+            None => State::Live(inner, self),
+        };
+        (state, Ok(event))
     }
 }
 
@@ -103,7 +132,8 @@ impl ResponseStream {
         Self { state: State::Whole(answer, events.into_iter()) }
     }
 
-    /// The route that is answering; `None` once the stream has ended.
+    /// The route that is answering; `None` once the answer is whole or has
+    /// broken off: then [`record`](Self::record) tells.
     pub fn route(&self) -> Option<&Arc<Route>> {
         match &self.state {
             State::Live(_, live) => Some(live.lifecycle.route()),
@@ -111,10 +141,13 @@ impl ResponseStream {
         }
     }
 
-    /// What is remembered of the request, once the stream has ended.
+    /// What is remembered of the request, once the answer is whole or has
+    /// broken off.
     pub fn record(&self) -> Option<&Arc<Record>> {
         match &self.state {
-            State::Whole(answer, _) | State::Ended(answer) => Some(answer.record()),
+            State::Whole(answer, _) | State::Ending(answer, _) | State::Ended(answer) => {
+                Some(answer.record())
+            }
             State::Broken(error) => error.record(),
             State::Live(..) | State::Moving => None,
         }
@@ -131,7 +164,7 @@ impl ResponseStream {
         match self.state {
             State::Whole(answer, _) | State::Ended(answer) => Ok(answer),
             State::Broken(error) => Err(error),
-            State::Live(..) | State::Moving => {
+            State::Live(..) | State::Ending(..) | State::Moving => {
                 unreachable!("a stream that has ended is in none of these states")
             }
         }
@@ -147,31 +180,20 @@ impl Stream for ResponseStream {
                 Some(event) => return Poll::Ready(Some(Ok(event))),
                 None => ready!(live.poll_event(inner, cx)),
             },
+            State::Ending(answer, body) => {
+                while let Some(Ok(_)) = ready!(body.poll_chunk(cx)) {}
+                self.state = State::Ended(answer.clone());
+                return Poll::Ready(None);
+            }
             State::Whole(_, events) => return Poll::Ready(events.next().map(Ok)),
             State::Ended(_) | State::Broken(_) | State::Moving => return Poll::Ready(None),
         };
-        let State::Live(inner, mut live) = std::mem::replace(&mut self.state, State::Moving) else {
+        let State::Live(inner, live) = std::mem::replace(&mut self.state, State::Moving) else {
             unreachable!("it was live above")
         };
-        let at = live.now;
-        let event = match event {
-            Ok(event) => event,
-            Err(failure) => {
-                let failed = live.lifecycle.on(RequestFailed { failure, at });
-                let error = driver::error(&inner, failed);
-                self.state = State::Broken(error.clone());
-                return Poll::Ready(Some(Err(error)));
-            }
-        };
-        live.lifecycle = live.lifecycle.on(ReceiveStreamChunk { event: event.clone(), at });
-        self.state = match live.lifecycle.terminal_frame() {
-            Some(frame) => {
-                let completed = live.lifecycle.on(StreamComplete { frame, at });
-                State::Ended(driver::answer(&inner, completed))
-            }
-            None => State::Live(inner, live),
-        };
-        Poll::Ready(Some(Ok(event)))
+        let (state, item) = live.take_in(inner, event);
+        self.state = state;
+        Poll::Ready(Some(item))
     }
 }
 
@@ -179,7 +201,7 @@ impl fmt::Debug for ResponseStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.state {
             State::Live(..) => "live",
-            State::Whole(..) | State::Ended(_) => "ended",
+            State::Whole(..) | State::Ending(..) | State::Ended(_) => "ended",
             State::Broken(_) => "broken",
             State::Moving => "moving",
         };

@@ -62,7 +62,7 @@ pub enum Bench {
     Nothing,
     /// The API key, on all its routes.
     Key,
-    /// This route: the provider does not know the model.
+    /// This route: the provider does not know the model, or the key may not use it.
     Route,
 }
 
@@ -106,10 +106,10 @@ impl ErrorKind {
                 (SameRoute::Never, Yes, Counts, Bench::Nothing)
             }
             Self::RateLimited => (SameRoute::WaitForHint, Yes, Neutral, Bench::Nothing),
-            Self::QuotaExhausted | Self::Authentication | Self::Permission => {
-                (SameRoute::Never, Yes, Neutral, Bench::Key)
-            }
-            Self::ModelNotFound => (SameRoute::Never, Yes, Neutral, Bench::Route),
+            Self::QuotaExhausted | Self::Authentication => (SameRoute::Never, Yes, Neutral, Bench::Key),
+            // A key that may not use one model may use others: one caller's
+            // mistake must not take the key from everybody.
+            Self::Permission | Self::ModelNotFound => (SameRoute::Never, Yes, Neutral, Bench::Route),
             Self::ContextLength => (SameRoute::Never, LargerWindow, Neutral, Bench::Nothing),
             Self::Unreadable => (SameRoute::Never, Yes, Counts, Bench::Nothing),
             Self::Interrupted => (SameRoute::Backoff, Yes, Counts, Bench::Nothing),

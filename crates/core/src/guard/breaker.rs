@@ -8,15 +8,16 @@
 //! with jitter so that a fleet does not probe in step.
 //!
 //! The probe is a lease. It expires, and a probe that is dropped gives it
-//! back, so a cancelled probe cannot wedge the breaker half-open. Every pass
-//! carries the generation it was granted in; what comes back from an earlier
-//! generation is ignored.
+//! back, so a cancelled probe cannot wedge the breaker half-open. A probe that
+//! outlives its lease still counts: a route that answers slowly answers. Every
+//! pass carries the generation it was granted in, which changes whenever the
+//! breaker opens or closes; what comes back from an earlier one is ignored.
 //!
 //! What counts as a hard failure is not decided here but in
 //! [`ErrorKind::decision`](crate::error::ErrorKind::decision): a 429 or a bad
 //! request says nothing about a route's health.
 
-use std::time::Duration;
+use std::{cmp::Ordering, time::Duration};
 
 use super::ConfigError;
 use crate::time::Timestamp;
@@ -98,6 +99,8 @@ pub enum BreakerState {
 #[must_use = "a pass must be given back"]
 pub struct Pass {
     generation: u64,
+    /// Which probe it is, if it is one.
+    probe: Option<u64>,
 }
 
 /// A circuit breaker for one route.
@@ -105,8 +108,10 @@ pub struct Pass {
 pub struct Breaker {
     config: BreakerConfig,
     state: State,
-    /// Counts changes of state and probes, so that late outcomes are told apart.
+    /// Counts openings and closings, so that late outcomes are told apart.
     generation: u64,
+    /// Counts probes.
+    probes: u64,
     /// How often it has opened since it was last closed.
     openings: u32,
     rng: fastrand::Rng,
@@ -130,6 +135,7 @@ impl Breaker {
             state: State::closed(&config),
             config,
             generation: 0,
+            probes: 0,
             openings: 0,
             rng: fastrand::Rng::with_seed(seed),
         })
@@ -142,6 +148,11 @@ impl Breaker {
             State::Open { until } if until > now => BreakerState::Open(until),
             State::Open { .. } | State::HalfOpen { .. } => BreakerState::HalfOpen,
         }
+    }
+
+    /// Whether it is closed and has seen no failure lately.
+    pub fn is_fresh(&self, now: Timestamp) -> bool {
+        matches!(&self.state, State::Closed { run: 0, window } if window.totals(now).0 == 0)
     }
 
     /// When it will let a request through, if not now.
@@ -162,11 +173,15 @@ impl Breaker {
         if let Some(until) = self.refuses_until(now) {
             return Err(until);
         }
-        if !matches!(self.state, State::Closed { .. }) {
-            self.generation += 1;
-            self.state = State::HalfOpen { probe_expires: Some(now + self.config.probe_lease) };
-        }
-        Ok(Pass { generation: self.generation })
+        let probe = match self.state {
+            State::Closed { .. } => None,
+            State::Open { .. } | State::HalfOpen { .. } => {
+                self.probes += 1;
+                self.state = State::HalfOpen { probe_expires: Some(now + self.config.probe_lease) };
+                Some(self.probes)
+            }
+        };
+        Ok(Pass { generation: self.generation, probe })
     }
 
     /// The route did what it should.
@@ -213,6 +228,7 @@ impl Breaker {
     /// The pass was not used, or what came of it says nothing.
     pub fn released(&mut self, pass: Pass) {
         if pass.generation == self.generation
+            && pass.probe == Some(self.probes)
             && let State::HalfOpen { probe_expires } = &mut self.state
         {
             *probe_expires = None;
@@ -258,8 +274,10 @@ impl Window {
         let place = number as usize % SLICES;
         // The remainder of a division by SLICES is always a place.
         let Some(slot) = self.slices.get_mut(place) else { return };
-        if slot.0 != number {
-            *slot = (number, 0, 0);
+        match slot.0.cmp(&number) {
+            Ordering::Less => *slot = (number, 0, 0),
+            Ordering::Equal => {}
+            Ordering::Greater => return, // told too late to count
         }
         slot.1 = slot.1.saturating_add(u32::from(failure));
         slot.2 = slot.2.saturating_add(1);
@@ -383,6 +401,20 @@ mod tests {
         assert_eq!(breaker.state(now), open);
     }
 
+    /// Told by a reviewer: with leases shorter than the answers, each probe
+    /// made the one before it stale, and the breaker never closed.
+    #[test]
+    fn a_probe_that_outlives_its_lease_still_closes_it() {
+        let (mut breaker, start) = tripped(Timestamp::EPOCH);
+        let first = breaker.pass(start).expect("half-open");
+        let later = start + BreakerConfig::default().probe_lease;
+        let second = breaker.pass(later).expect("the lease has expired");
+        breaker.succeeded(first, later + SECOND);
+        assert_eq!(breaker.state(later + SECOND), BreakerState::Closed);
+        breaker.failed(second, later + SECOND);
+        assert_eq!(breaker.state(later + SECOND), BreakerState::Closed);
+    }
+
     #[test]
     fn nonsense_is_refused() {
         let good = BreakerConfig::default();
@@ -451,7 +483,11 @@ mod tests {
                     }
                     // The newest pass is the probe, if there is one.
                     Act::Succeed | Act::Fail | Act::Drop => if let Some(pass) = out.pop() {
-                        let live = pass.generation == breaker.generation;
+                        let current = pass.generation == breaker.generation;
+                        let live = match act {
+                            Act::Drop => current && pass.probe == Some(breaker.probes),
+                            _ => current && pass.probe.is_some(),
+                        };
                         match act {
                             Act::Succeed => breaker.succeeded(pass, now),
                             Act::Fail => breaker.failed(pass, now),

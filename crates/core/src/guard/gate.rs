@@ -107,6 +107,13 @@ impl Gate {
         Self { key, state: Mutex::new(RouteState { breaker, hold: Timestamp::EPOCH, bench: None }) }
     }
 
+    /// Whether it has nothing to remember: no failures, no hold, no bench.
+    pub fn is_idle(&self, now: Timestamp) -> bool {
+        let route = self.lock();
+        let benched = route.bench.is_some_and(|bench| bench.until > now);
+        route.breaker.is_fresh(now) && route.hold <= now && !benched
+    }
+
     /// Where the route's breaker stands.
     pub fn breaker_state(&self, now: Timestamp) -> BreakerState {
         self.lock().breaker.state(now)
@@ -196,11 +203,6 @@ pub struct Admission {
 }
 
 impl Admission {
-    /// When it was granted.
-    pub fn at(&self) -> Timestamp {
-        self.at
-    }
-
     pub(crate) fn mark_sent(&mut self) {
         self.sent = true;
     }

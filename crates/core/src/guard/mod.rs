@@ -23,7 +23,7 @@ pub use budget::{AttemptBudget, Draw};
 pub use deadline::Deadline;
 pub use gate::{Admission, Gate, Guard, KeyGuard, Refusal};
 pub use limit::RequestsPerMinute;
-pub use retry::{NoRetry, RetryPermit, RetryPolicy};
+pub use retry::{Circumstances, NoRetry, RetryPermit, RetryPolicy};
 
 /// A setting that makes no sense.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

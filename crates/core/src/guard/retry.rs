@@ -16,7 +16,21 @@ pub struct RetryPolicy {
     /// How the delays grow.
     pub backoff: Backoff,
     /// The longest wait worth taking while another route might answer at once.
+    /// Without another route, only the deadline bounds a wait.
     pub patience: Duration,
+}
+
+/// Where a request stands when it asks to be tried again.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances {
+    /// How often this route was retried before.
+    pub retries: u32,
+    /// How many routes have not been tried yet. Each is left an attempt.
+    pub routes_left: usize,
+    /// When the request must be over.
+    pub deadline: Deadline,
+    /// The time.
+    pub now: Timestamp,
 }
 
 impl Default for RetryPolicy {
@@ -45,8 +59,8 @@ pub enum NoRetry {
     /// The route has had its retries.
     #[error("the route has had its retries")]
     RouteUsedUp,
-    /// The request has had its attempts.
-    #[error("the request has had its attempts")]
+    /// The request has had its attempts, or the rest is for other routes.
+    #[error("the request has no attempt left for this route")]
     BudgetSpent,
     /// The wait is longer than the patience.
     #[error("a wait of {0:?} is longer than the patience")]
@@ -57,22 +71,22 @@ pub enum NoRetry {
 }
 
 impl RetryPermit {
-    /// Permits one more try after `failure`, the `retries` before it on this
-    /// route counted from 0.
+    /// Permits one more try after `failure`.
     ///
-    /// The wait is the longer of the backoff and the provider's hint.
+    /// The wait is the longer of the backoff and the provider's hint. The last
+    /// attempts of the budget are kept for the routes not tried yet: two dead
+    /// providers must not use up what the third would have answered with.
     ///
     /// # Errors
     /// [`NoRetry`]; nothing was consumed.
     pub fn grant(
         policy: &RetryPolicy,
         failure: &Failure,
-        retries: u32,
+        circumstances: Circumstances,
         budget: &AttemptBudget,
-        deadline: Deadline,
-        now: Timestamp,
         rng: &mut fastrand::Rng,
     ) -> Result<Self, NoRetry> {
+        let Circumstances { retries, routes_left, deadline, now } = circumstances;
         let hint = failure.retry_after.unwrap_or_default();
         let wait = match (failure.kind.decision(Exposure::Unseen).same_route, failure.retry_after) {
             (SameRoute::Never, _) => return Err(NoRetry::Pointless(failure.kind)),
@@ -86,8 +100,11 @@ impl RetryPermit {
         if !deadline.allows_wait_until(now + wait) {
             return Err(NoRetry::PastDeadline(wait));
         }
-        if wait > policy.patience {
+        if wait > policy.patience && routes_left > 0 {
             return Err(NoRetry::TooLong(wait));
+        }
+        if usize::try_from(budget.left()).is_ok_and(|left| left <= routes_left) {
+            return Err(NoRetry::BudgetSpent);
         }
         let draw = budget.draw().ok_or(NoRetry::BudgetSpent)?;
         Ok(Self { draw, cause: Box::new(failure.clone()), not_before: now + wait })
@@ -124,15 +141,9 @@ mod tests {
     ) -> Result<RetryPermit, NoRetry> {
         let now = Timestamp::EPOCH;
         let rng = &mut fastrand::Rng::with_seed(5);
-        RetryPermit::grant(
-            &RetryPolicy::default(),
-            failure,
-            retries,
-            budget,
-            Deadline::after(now, timeout),
-            now,
-            rng,
-        )
+        let deadline = Deadline::after(now, timeout);
+        let circumstances = Circumstances { retries, routes_left: 1, deadline, now };
+        RetryPermit::grant(&RetryPolicy::default(), failure, circumstances, budget, rng)
     }
 
     #[test]
@@ -144,6 +155,7 @@ mod tests {
             (&rejected, 0, 9, 60, NoRetry::Pointless(ErrorKind::Authentication)),
             (&server, 2, 9, 60, NoRetry::RouteUsedUp),
             (&server, 0, 0, 60, NoRetry::BudgetSpent),
+            (&server, 0, 1, 60, NoRetry::BudgetSpent), // the last is the other route's
             (&limited(30), 0, 9, 60, NoRetry::TooLong(SECOND * 30)),
             (&limited(5), 0, 9, 4, NoRetry::PastDeadline(SECOND * 5)),
         ];
@@ -156,11 +168,11 @@ mod tests {
 
     #[test]
     fn a_permit_not_used_gives_its_attempt_back() {
-        let budget = AttemptBudget::new(1);
+        let budget = AttemptBudget::new(2);
         let permit = grant(&Failure::new(ErrorKind::Server, ""), 0, &budget, SECOND * 60);
-        assert_eq!(budget.left(), 0);
-        drop(permit);
         assert_eq!(budget.left(), 1);
+        drop(permit);
+        assert_eq!(budget.left(), 2);
     }
 
     proptest! {
@@ -168,9 +180,11 @@ mod tests {
         fn a_hint_is_never_shortened(seed: u64, hint in 0u64..20_000, retries in 0u32..4, kind in 0usize..ErrorKind::ALL.len()) {
             let failure = Failure::new(ErrorKind::ALL[kind], "").with_retry_after(Some(Duration::from_millis(hint)));
             let now = Timestamp::EPOCH;
+            let circumstances =
+                Circumstances { retries, routes_left: 0, deadline: Deadline::after(now, SECOND * 15), now };
             let permit = RetryPermit::grant(
-                &RetryPolicy::default(), &failure, retries, &AttemptBudget::new(1),
-                Deadline::after(now, SECOND * 15), now, &mut fastrand::Rng::with_seed(seed),
+                &RetryPolicy::default(), &failure, circumstances, &AttemptBudget::new(1),
+                &mut fastrand::Rng::with_seed(seed),
             );
             if let Ok(permit) = permit {
                 prop_assert!(permit.not_before() >= now + Duration::from_millis(hint));

@@ -8,6 +8,7 @@ use crate::{
     model::{Request, RequestId, Response, Usage},
     record::{Attempt, Desk, Outcome, Record},
     time::Timestamp,
+    validate::MAX_MODEL_NAME,
 };
 
 /// Proof that a request's terminal record was handed over. Only
@@ -49,8 +50,10 @@ pub(super) struct Book {
     attempts: Vec<Attempt>,
     /// Whether the last attempt is still going on.
     attempt_open: bool,
-    usage: Usage,
+    /// The first failure of something that was sent.
     first_failure: Option<Failure>,
+    /// The first failure of something that was not.
+    first_refusal: Option<Failure>,
     /// Set in terminal states.
     outcome: Option<Outcome>,
     /// Set once the record was handed in.
@@ -67,8 +70,8 @@ impl Book {
             journal: Journal::new(),
             attempts: Vec::new(),
             attempt_open: false,
-            usage: Usage::default(),
             first_failure: None,
+            first_refusal: None,
             outcome: None,
             closed: None,
         }
@@ -82,8 +85,17 @@ impl Book {
         self.closed.as_ref().map_or(&self.journal, |record| &record.journal)
     }
 
-    pub(super) fn first_failure(&self) -> Option<&Failure> {
-        self.first_failure.as_ref()
+    /// The failure to tell of when the request ends with `last`: what was sent
+    /// and failed first, so that a fallback that fails in its turn does not
+    /// hide why it was needed; else what was refused first. What ends a
+    /// request by itself, its deadline or its caller, and what broke an answer
+    /// someone was reading, come before that.
+    pub(super) fn headline<'a>(&'a self, last: &'a Failure) -> &'a Failure {
+        match last.kind {
+            ErrorKind::DeadlineExceeded | ErrorKind::Cancelled => last,
+            _ if self.position.seen => last,
+            _ => self.first_failure.as_ref().or(self.first_refusal.as_ref()).unwrap_or(last),
+        }
     }
 
     pub(super) fn note(&mut self, event: EventKind, to: State, at: Timestamp) {
@@ -92,7 +104,9 @@ impl Book {
     }
 
     pub(super) fn initiated(&mut self, request: &Request) {
-        self.model.clone_from(&request.model);
+        // Not checked yet, and a record is kept for long.
+        let end = request.model.floor_char_boundary(MAX_MODEL_NAME);
+        self.model = request.model.get(..end).unwrap_or_default().to_owned();
     }
 
     /// An attempt is out.
@@ -115,12 +129,17 @@ impl Book {
         }
     }
 
+    /// The attempt that is out has consumed this so far.
     pub(super) fn used(&mut self, usage: Usage) {
-        self.usage = usage;
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.usage = usage;
+        }
     }
 
     /// The attempt that is out, or one that never got out, has failed.
     pub(super) fn attempt_failed(&mut self, route: &Route, failure: &Failure, at: Timestamp) {
+        let first = if self.attempt_open { &mut self.first_failure } else { &mut self.first_refusal };
+        first.get_or_insert_with(|| failure.clone());
         if !self.attempt_open {
             self.attempts.push(attempt(route, false, at));
         }
@@ -132,17 +151,11 @@ impl Book {
             }
         }
         self.attempt_open = false;
-        self.first_failure.get_or_insert_with(|| failure.clone());
     }
 
     /// The request has failed, for now: a fallback may follow.
     pub(super) fn failed(&mut self, failure: &Failure) {
-        let first = self.first_failure.get_or_insert_with(|| failure.clone());
-        let headline = match failure.kind {
-            ErrorKind::DeadlineExceeded | ErrorKind::Cancelled => failure,
-            _ => &*first,
-        };
-        self.outcome = Some(Outcome::failed(headline));
+        self.outcome = Some(Outcome::failed(self.headline(failure)));
     }
 
     /// The first content is handed over.
@@ -164,9 +177,9 @@ impl Book {
     pub(super) fn completed(&mut self, response: &Response, at: Timestamp) {
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.ended_at = at;
+            attempt.usage = response.usage;
         }
         self.attempt_open = false;
-        self.usage = response.usage;
         self.outcome = Some(Outcome::Completed { finish: response.finish.clone() });
     }
 
@@ -183,7 +196,7 @@ impl Book {
             started_at,
             ended_at: at.max(started_at),
             outcome: self.outcome.take().unwrap_or_else(|| Outcome::failed(&cancelled())),
-            usage: self.usage,
+            usage: self.attempts.iter().map(|attempt| attempt.usage).fold(Usage::default(), Usage::plus),
             attempts: std::mem::take(&mut self.attempts),
             journal: std::mem::take(&mut self.journal),
         });
@@ -234,6 +247,7 @@ fn attempt(route: &Route, sent: bool, at: Timestamp) -> Attempt {
         first_chunk_at: None,
         ended_at: at,
         provider_request_id: None,
+        usage: Usage::default(),
         failure: None,
     }
 }

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use super::{EventKind, Journal, NextRoute, Route, Seen, State, StateKind, Unseen, Visibility, book::Book};
 use crate::{
-    error::{ErrorKind, Failure},
+    error::Failure,
     guard::{Admission, Draw, RetryPermit},
     model::{Partial, Request, RequestId, Response, TerminalFrame},
     record::{Desk, Record},
@@ -312,22 +312,19 @@ impl<V: Visibility> Lifecycle<Retrying, V> {
 }
 
 impl<V: Visibility> Lifecycle<Failed, V> {
-    /// The failure to tell the caller of: the first one, so that a fallback
-    /// that fails in its turn does not hide why it was needed. What ends a
-    /// request by itself, its deadline or its caller, comes before that.
+    /// The failure to tell the caller of: the first one of something that was
+    /// sent, unless the deadline, the caller or a broken stream ended it.
     pub fn headline(&self) -> &Failure {
-        match self.state.failure.kind {
-            ErrorKind::DeadlineExceeded | ErrorKind::Cancelled => &self.state.failure,
-            _ => self.book.first_failure().unwrap_or(&self.state.failure),
-        }
+        self.book.headline(&self.state.failure)
     }
 
     /// Hands the record in, if that was not done, and takes the machine apart:
-    /// the failure to tell the caller of, what had arrived, the record.
+    /// the failure to tell the caller of, what the caller had seen arrive, the
+    /// record.
     pub fn finish(mut self, at: Timestamp) -> (Failure, Option<Box<Partial>>, Arc<Record>) {
         let headline = self.headline().clone();
         let record = self.book.close(at);
-        (headline, self.state.partial, record)
+        (headline, self.state.partial.filter(|_| V::SEEN), record)
     }
 }
 

@@ -312,7 +312,8 @@ impl<V: Visibility> On<RateLimitHit> for Lifecycle<Retrying, V> {
 impl<V: Visibility> On<RequestFailed> for Lifecycle<Retrying, V> {
     type Next = Lifecycle<Failed, V>;
 
-    fn on(self, event: RequestFailed) -> Self::Next {
+    fn on(mut self, event: RequestFailed) -> Self::Next {
+        self.book.attempt_failed(&self.state.route, &event.failure, event.at);
         fail(self, event, |state| state.request.share())
     }
 }

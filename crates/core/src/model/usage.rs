@@ -24,6 +24,19 @@ impl Tokens {
         }
     }
 
+    /// Both counts together. What is unknown adds nothing; what is estimated
+    /// makes an estimate of the sum.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Unknown, known) | (known, Self::Unknown) => known,
+            (Self::Reported(a), Self::Reported(b)) => Self::Reported(a.saturating_add(b)),
+            (Self::Estimated(a) | Self::Reported(a), Self::Estimated(b) | Self::Reported(b)) => {
+                Self::Estimated(a.saturating_add(b))
+            }
+        }
+    }
+
     /// This count without the part that is counted elsewhere. Never below zero.
     #[must_use]
     pub fn without(self, part: Self) -> Self {
@@ -71,6 +84,21 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// What two attempts consumed, bucket by bucket.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            input: self.input.plus(other.input),
+            cache_read: self.cache_read.plus(other.cache_read),
+            cache_write_short: self.cache_write_short.plus(other.cache_write_short),
+            cache_write_long: self.cache_write_long.plus(other.cache_write_long),
+            output: self.output.plus(other.output),
+            reasoning: self.reasoning.plus(other.reasoning),
+            audio_input: self.audio_input.plus(other.audio_input),
+            audio_output: self.audio_output.plus(other.audio_output),
+        }
+    }
+
     fn sum(parts: &[Tokens]) -> Option<u64> {
         parts.iter().filter_map(|part| part.value()).reduce(u64::saturating_add)
     }

@@ -1,79 +1,250 @@
 //! Anthropic Messages, after the API reference: Messages, streaming, errors,
-//! rate limits. `POST /v1/messages`.
+//! rate limits. `POST /v1/messages`, `GET /v1/models`.
 
-use http::{Method, request::Parts};
+use http::request::Parts;
 use serde_json::{Value, json};
 
-use super::{Asked, Finish, Frames, Operation, Refused, Speech, header, word};
-use crate::script::Fault;
+use super::{Asked, Dialect, Frames, Problem, Route, Speech, bearer, header, is_empty_array, set, word};
+use crate::{Fault, Finish};
 
-pub(super) fn asked(head: &Parts, body: Value) -> Asked {
-    let known = head.method == Method::POST && head.uri.path() == "/v1/messages";
-    Asked {
-        model: word(&body, "model").unwrap_or_default().to_owned(),
-        streamed: body.get("stream") == Some(&Value::Bool(true)),
-        body,
-        array: false,
-        operation: if known { Operation::Generate } else { Operation::Unknown },
-    }
-}
+pub(super) struct Messages;
 
-pub(super) fn check(asked: &Asked, head: &Parts) -> Result<(), Refused> {
-    let bearer = header(&head.headers, "authorization").and_then(|value| value.strip_prefix("Bearer "));
-    if header(&head.headers, "x-api-key").or(bearer).is_none() {
-        return Err(Refused::new(401, "authentication_error", "x-api-key header is required"));
-    }
-    if asked.operation == Operation::Unknown {
-        return Err(Refused::new(404, "not_found_error", "Not found"));
-    }
-    let invalid = |message: &str| Err(Refused::new(400, "invalid_request_error", message));
-    if header(&head.headers, "anthropic-version").is_none() {
-        return invalid("anthropic-version: header is required");
-    }
-    if !asked.body.is_object() {
-        return invalid("The request body is not valid JSON");
-    }
-    for (field, present) in [
-        ("model", !asked.model.is_empty()),
-        ("max_tokens", asked.body.get("max_tokens").is_some_and(Value::is_u64)),
-        ("messages", asked.body.get("messages").is_some_and(Value::is_array)),
-    ] {
-        if !present {
-            return invalid(&format!("{field}: Field required"));
+impl Dialect for Messages {
+    fn route<'a>(&self, path: &'a str, _query: &str) -> Route<'a> {
+        match path {
+            "/v1/messages" => Route::Generate { model: None, streamed: None, array: false },
+            "/v1/models" => Route::Models,
+            _ => Route::Nowhere,
         }
     }
-    match asked.body.get("messages").and_then(Value::as_array).is_some_and(Vec::is_empty) {
-        true => invalid("messages: at least one message is required"),
-        false => Ok(()),
+
+    fn has_key(&self, head: &Parts) -> bool {
+        header(&head.headers, "x-api-key").or_else(|| bearer(&head.headers)).is_some()
+    }
+
+    fn lacks(&self, asked: &Asked, head: &Parts) -> Option<Problem> {
+        if header(&head.headers, "anthropic-version").is_none() {
+            return Some(Problem::invalid("", "anthropic-version: header is required"));
+        }
+        let lacking = [
+            ("model", asked.model.is_empty()),
+            ("max_tokens", !asked.body.get("max_tokens").is_some_and(Value::is_u64)),
+            ("messages", !asked.body.get("messages").is_some_and(Value::is_array)),
+        ];
+        if let Some((field, _)) = lacking.into_iter().find(|(_, lacking)| *lacking) {
+            return Some(Problem::invalid(field, format!("{field}: Field required")));
+        }
+        let empty = is_empty_array(&asked.body, "messages");
+        empty.then(|| Problem::invalid("messages", "messages: at least one message is required"))
+    }
+
+    fn refuse(&self, problem: &Problem, _head: &Parts, nth: usize) -> (u16, Value) {
+        let invalid = "invalid_request_error";
+        let (status, kind, message) = match problem {
+            Problem::NoKey => (401, "authentication_error", "x-api-key header is required"),
+            Problem::NoSuchPath => (404, "not_found_error", "Not found"),
+            Problem::WrongMethod => (405, invalid, "Method Not Allowed"),
+            Problem::TooLarge => (413, "request_too_large", "Request exceeds the maximum size"),
+            Problem::NotJson => (400, invalid, "The request body is not valid JSON"),
+            Problem::UnknownModel(model) => return self.fault(Fault::ModelNotFound, model, nth),
+            Problem::Invalid { message, .. } => (400, invalid, message.as_str()),
+        };
+        (status, error(kind, message, nth))
+    }
+
+    fn fault(&self, fault: Fault, model: &str, nth: usize) -> (u16, Value) {
+        let invalid = "invalid_request_error";
+        let (status, kind, message) = match fault {
+            Fault::Overloaded => (529, "overloaded_error", "Overloaded"),
+            Fault::RateLimited { .. } => {
+                (429, "rate_limit_error", "This request would exceed your organization's rate limit")
+            }
+            Fault::QuotaExhausted => {
+                (429, "rate_limit_error", "Your organization has reached its enforced spend limit")
+            }
+            Fault::Server => (500, "api_error", "Internal server error"),
+            Fault::Authentication => (401, "authentication_error", "invalid x-api-key"),
+            Fault::Permission => {
+                let message = "Your API key does not have permission to use the specified resource";
+                (403, "permission_error", message)
+            }
+            Fault::ModelNotFound => {
+                return (404, error("not_found_error", &format!("model: {model}"), nth));
+            }
+            Fault::ContextLength => (400, invalid, "prompt is too long: 215000 tokens > 200000 maximum"),
+            Fault::InvalidRequest | Fault::ContentFilter => {
+                (400, invalid, "messages.0.content: Field required")
+            }
+        };
+        let mut body = error(kind, message, nth);
+        if let (Fault::QuotaExhausted, Some(error)) = (fault, body.get_mut("error")) {
+            set(error, "details", json!({"error_code": "enforced_spend_limit_reached"}));
+        }
+        (status, body)
+    }
+
+    fn headers(&self, fault: Option<Fault>, nth: usize) -> Vec<(&'static str, String)> {
+        let mut headers =
+            vec![("request-id", request_id(nth)), ("anthropic-organization-id", "emulated".to_owned())];
+        let reset = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        for (names, limit, remaining) in RATE_LIMITS {
+            let [of_limit, of_remaining, of_reset] = names;
+            headers.extend([
+                (of_limit, limit.to_owned()),
+                (of_remaining, remaining.to_owned()),
+                (of_reset, reset.clone()),
+            ]);
+        }
+        match fault {
+            Some(Fault::RateLimited { retry_after_seconds }) => {
+                headers.extend(retry_after_seconds.map(|seconds| ("retry-after", seconds.to_string())));
+            }
+            Some(Fault::Overloaded | Fault::Server) => {
+                headers.push(("x-should-retry", "true".to_owned()));
+            }
+            Some(_) => headers.push(("x-should-retry", "false".to_owned())),
+            None => {}
+        }
+        headers
+    }
+
+    fn models(&self, names: &[String]) -> Value {
+        let model = |id: &String| json!({"type": "model", "id": id, "display_name": id, "created_at": "2026-01-01T00:00:00Z"});
+        json!({
+            "data": names.iter().map(model).collect::<Vec<_>>(),
+            "has_more": false,
+            "first_id": names.first(),
+            "last_id": names.last(),
+        })
+    }
+
+    fn whole(&self, speech: &Speech<'_>) -> Value {
+        let mut content = Vec::new();
+        if let Some(thinking) = speech.thinking {
+            content.push(json!({"type": "thinking", "thinking": thinking, "signature": SIGNATURE}));
+        }
+        if let Some((name, arguments)) = speech.tool {
+            let input: Value = serde_json::from_str(arguments).unwrap_or_else(|_| json!({}));
+            content.push(json!({"type": "tool_use", "id": tool_id(speech), "name": name, "input": input}));
+        } else if !speech.tokens.is_empty() {
+            content.push(json!({"type": "text", "text": speech.text()}));
+        }
+        let mut message = message(speech, content, &usage(speech, speech.output_tokens));
+        if let (Some(fields), Some(stop)) = (message.as_object_mut(), stop(speech).as_object()) {
+            fields.extend(stop.clone());
+        }
+        message
+    }
+
+    fn frames(&self, speech: &Speech<'_>) -> Frames {
+        let mut frames = Frames::default();
+        let start = message(speech, Vec::new(), &usage(speech, 1));
+        frames.opening.push(event(&json!({"type": "message_start", "message": start})));
+        let mut index = 0;
+        if let Some(thinking) = speech.thinking {
+            let block = json!({"type": "thinking", "thinking": "", "signature": ""});
+            frames.opening.push(block_start(index, &block));
+            let deltas = [
+                json!({"type": "thinking_delta", "thinking": thinking}),
+                json!({"type": "signature_delta", "signature": SIGNATURE}),
+            ];
+            frames.thinking.extend(deltas.map(|delta| block_delta(index, &delta)));
+            frames.thinking.push(block_stop(index));
+            index += 1;
+        }
+        let (block, deltas): (Value, Vec<Value>) = match speech.tool {
+            Some((name, arguments)) => {
+                let (first, second) = arguments.split_at(arguments.floor_char_boundary(arguments.len() / 2));
+                let delta = |json: &str| json!({"type": "input_json_delta", "partial_json": json});
+                let block = json!({"type": "tool_use", "id": tool_id(speech), "name": name, "input": {}});
+                (block, ["", first, second].map(delta).into())
+            }
+            None => {
+                let delta = |text: &String| json!({"type": "text_delta", "text": text});
+                (json!({"type": "text", "text": ""}), speech.tokens.iter().map(delta).collect())
+            }
+        };
+        if !deltas.is_empty() {
+            // The first block opens with the stream, a later one when it comes.
+            let opens = if index == 0 { &mut frames.opening } else { &mut frames.thinking };
+            opens.push(block_start(index, &block));
+            frames.closing.push(block_stop(index));
+        }
+        frames.opening.push("event: ping\ndata: {\"type\": \"ping\"}\n\n".to_owned());
+        frames.tokens = deltas.iter().map(|delta| block_delta(index, delta)).collect();
+        frames.closing.push(event(&json!({
+            "type": "message_delta",
+            "delta": stop(speech),
+            "usage": {"output_tokens": speech.output_tokens},
+        })));
+        frames.terminal.push(event(&json!({"type": "message_stop"})));
+        frames
+    }
+
+    fn data(&self, json: &str) -> String {
+        format!("event: content_block_delta\ndata: {json}\n\n")
+    }
+
+    fn error_frame(&self, error: &Value) -> String {
+        event(error)
     }
 }
+
+const SIGNATURE: &str = "ZW11bGF0ZWQgc2lnbmF0dXJl";
+
+/// Names of limit, what remains and when it resets; a limit and what remains.
+const RATE_LIMITS: [([&str; 3], &str, &str); 4] = [
+    (
+        [
+            "anthropic-ratelimit-requests-limit",
+            "anthropic-ratelimit-requests-remaining",
+            "anthropic-ratelimit-requests-reset",
+        ],
+        "4000",
+        "3999",
+    ),
+    (
+        [
+            "anthropic-ratelimit-tokens-limit",
+            "anthropic-ratelimit-tokens-remaining",
+            "anthropic-ratelimit-tokens-reset",
+        ],
+        "4800000",
+        "4799000",
+    ),
+    (
+        [
+            "anthropic-ratelimit-input-tokens-limit",
+            "anthropic-ratelimit-input-tokens-remaining",
+            "anthropic-ratelimit-input-tokens-reset",
+        ],
+        "4000000",
+        "3999000",
+    ),
+    (
+        [
+            "anthropic-ratelimit-output-tokens-limit",
+            "anthropic-ratelimit-output-tokens-remaining",
+            "anthropic-ratelimit-output-tokens-reset",
+        ],
+        "800000",
+        "800000",
+    ),
+];
 
 fn request_id(nth: usize) -> String {
     format!("req_emulated{nth:06}")
 }
 
-pub(super) fn headers(nth: usize) -> Vec<(&'static str, String)> {
-    let mut headers =
-        vec![("request-id", request_id(nth)), ("anthropic-organization-id", "emulated".to_owned())];
-    let reset = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    for (limit, remaining, when) in [
-        (
-            "anthropic-ratelimit-requests-limit",
-            "anthropic-ratelimit-requests-remaining",
-            "anthropic-ratelimit-requests-reset",
-        ),
-        (
-            "anthropic-ratelimit-tokens-limit",
-            "anthropic-ratelimit-tokens-remaining",
-            "anthropic-ratelimit-tokens-reset",
-        ),
-    ] {
-        headers.extend([(limit, "4000".to_owned()), (remaining, "3999".to_owned()), (when, reset.clone())]);
-    }
-    headers
+fn tool_id(speech: &Speech<'_>) -> String {
+    format!("toolu_emulated{:06}", speech.nth)
 }
 
-fn message(speech: &Speech<'_>, content: &Value, usage: &Value) -> Value {
+fn error(kind: &str, message: &str, nth: usize) -> Value {
+    json!({"type": "error", "error": {"type": kind, "message": message}, "request_id": request_id(nth)})
+}
+
+fn message(speech: &Speech<'_>, content: Vec<Value>, usage: &Value) -> Value {
     json!({
         "id": format!("msg_emulated{:06}", speech.nth),
         "type": "message",
@@ -86,123 +257,52 @@ fn message(speech: &Speech<'_>, content: &Value, usage: &Value) -> Value {
     })
 }
 
-fn usage(speech: &Speech<'_>, output: usize) -> Value {
-    json!({
+fn usage(speech: &Speech<'_>, output: u64) -> Value {
+    let mut usage = json!({
         "input_tokens": speech.input_tokens,
         "cache_creation_input_tokens": 0,
         "cache_read_input_tokens": 0,
+        "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
         "output_tokens": output,
         "service_tier": "standard",
-    })
-}
-
-fn stop_reason(speech: &Speech<'_>) -> &'static str {
-    match (speech.tool, speech.finish) {
-        (Some(_), _) => "tool_use",
-        (None, Finish::Stop) => "end_turn",
-        (None, Finish::Length) => "max_tokens",
-        (None, Finish::ContentFilter) => "refusal",
+    });
+    if speech.thinking_tokens > 0 && output > 1 {
+        set(&mut usage, "output_tokens_details", json!({"thinking_tokens": speech.thinking_tokens}));
     }
+    usage
 }
 
-pub(super) fn whole(speech: &Speech<'_>) -> Value {
-    let content = match speech.tool {
-        Some((name, arguments)) => {
-            let input: Value = serde_json::from_str(arguments).unwrap_or_else(|_| json!({}));
-            json!([{"type": "tool_use", "id": format!("toolu_{:06}", speech.nth), "name": name, "input": input}])
+/// Why it stopped, as a whole message and the last delta say it.
+fn stop(speech: &Speech<'_>) -> Value {
+    let reason = match (speech.tool, speech.finish) {
+        (_, Finish::ContentFilter) => {
+            let details = json!({"type": "refusal", "category": null, "explanation": null});
+            return json!({"stop_reason": "refusal", "stop_sequence": null, "stop_details": details});
         }
-        None if speech.tokens.is_empty() => json!([]),
-        None => json!([{"type": "text", "text": speech.text()}]),
+        (_, Finish::Length) => "max_tokens",
+        (Some(_), Finish::Stop) => "tool_use",
+        (None, Finish::Stop) => "end_turn",
     };
-    let mut message = message(speech, &content, &usage(speech, speech.output_tokens()));
-    if let Some(fields) = message.as_object_mut() {
-        fields.insert("stop_reason".to_owned(), stop_reason(speech).into());
-    }
-    message
+    json!({"stop_reason": reason, "stop_sequence": null})
 }
 
-/// An event whose name repeats its type, padded as the real ones are.
+fn block_start(index: usize, block: &Value) -> String {
+    event(&json!({"type": "content_block_start", "index": index, "content_block": block}))
+}
+
+fn block_delta(index: usize, delta: &Value) -> String {
+    event(&json!({"type": "content_block_delta", "index": index, "delta": delta}))
+}
+
+fn block_stop(index: usize) -> String {
+    event(&json!({"type": "content_block_stop", "index": index}))
+}
+
+/// An event whose name repeats its type, padded inside as the real ones are,
+/// by its length instead of at random.
 fn event(data: &Value) -> String {
     let kind = word(data, "type").unwrap_or_default();
     let json = data.to_string();
-    format!("event: {kind}\ndata: {}   }}\n\n", json.strip_suffix('}').unwrap_or(&json))
-}
-
-pub(super) fn frames(speech: &Speech<'_>) -> Frames {
-    let (block, deltas): (Value, Vec<Value>) = match speech.tool {
-        Some((name, arguments)) => {
-            let half = arguments.floor_char_boundary(arguments.len() / 2);
-            let (first, second) = arguments.split_at(half);
-            let delta = |json: &str| json!({"type": "input_json_delta", "partial_json": json});
-            let id = format!("toolu_{:06}", speech.nth);
-            (
-                json!({"type": "tool_use", "id": id, "name": name, "input": {}}),
-                ["", first, second].map(delta).into(),
-            )
-        }
-        None => {
-            let delta = |text: &String| json!({"type": "text_delta", "text": text});
-            (json!({"type": "text", "text": ""}), speech.tokens.iter().map(delta).collect())
-        }
-    };
-    let start = json!({"type": "message_start", "message": message(speech, &json!([]), &usage(speech, 1))});
-    let mut opening = vec![event(&start)];
-    let mut closing = Vec::new();
-    if !deltas.is_empty() {
-        opening.push(event(&json!({"type": "content_block_start", "index": 0, "content_block": block})));
-        closing.push(event(&json!({"type": "content_block_stop", "index": 0})));
-    }
-    opening.push(event(&json!({"type": "ping"})));
-    closing.push(event(&json!({
-        "type": "message_delta",
-        "delta": {"stop_reason": stop_reason(speech), "stop_sequence": null},
-        "usage": {"output_tokens": speech.output_tokens()},
-    })));
-    closing.push(event(&json!({"type": "message_stop"})));
-    let delta = |delta: Value| event(&json!({"type": "content_block_delta", "index": 0, "delta": delta}));
-    Frames { opening, tokens: deltas.into_iter().map(delta).collect(), closing }
-}
-
-pub(super) fn error(kind: &str, message: &str, nth: usize) -> Value {
-    json!({"type": "error", "error": {"type": kind, "message": message}, "request_id": request_id(nth)})
-}
-
-pub(super) fn error_frame(error: &Value) -> String {
-    event(error)
-}
-
-pub(super) fn fault(fault: Fault, model: &str, nth: usize) -> (u16, Value) {
-    let (status, kind, message) = match fault {
-        Fault::Overloaded => (529, "overloaded_error", "Overloaded".to_owned()),
-        Fault::RateLimited { .. } => {
-            (429, "rate_limit_error", "This request would exceed your organization's rate limit".to_owned())
-        }
-        Fault::QuotaExhausted => {
-            let body = json!({
-                "type": "error",
-                "error": {
-                    "type": "rate_limit_error",
-                    "message": "Your organization has reached its enforced spend limit",
-                    "details": {"error_code": "enforced_spend_limit_reached"},
-                },
-                "request_id": request_id(nth),
-            });
-            return (429, body);
-        }
-        Fault::Server => (500, "api_error", "Internal server error".to_owned()),
-        Fault::Authentication => (401, "authentication_error", "invalid x-api-key".to_owned()),
-        Fault::Permission => (
-            403,
-            "permission_error",
-            "Your API key does not have permission to use the specified resource".to_owned(),
-        ),
-        Fault::ModelNotFound => (404, "not_found_error", format!("model: {model}")),
-        Fault::ContextLength => {
-            (400, "invalid_request_error", "prompt is too long: 215000 tokens > 200000 maximum".to_owned())
-        }
-        Fault::InvalidRequest | Fault::ContentFilter => {
-            (400, "invalid_request_error", "messages.0.content: Field required".to_owned())
-        }
-    };
-    (status, error(kind, &message, nth))
+    let inner = json.strip_suffix('}').unwrap_or(&json);
+    format!("event: {kind}\ndata: {inner}{:1$}}}\n\n", "", json.len() % 16)
 }

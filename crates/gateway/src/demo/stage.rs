@@ -30,7 +30,9 @@ impl Stage {
         let router = Router::builder()
             .provider(Provider::anthropic("emulated").base_url(emulator.base_url(Fake::Anthropic)))
             .provider(Provider::gemini("emulated").base_url(emulator.base_url(Fake::Gemini)))
-            .provider(Provider::openai("emulated").base_url(emulator.base_url(Fake::OpenAi)))
+            .provider(
+                Provider::openai("emulated").base_url(format!("{}/v1", emulator.base_url(Fake::OpenAi))),
+            )
             .retry(RetryPolicy { backoff: delays.map_err(|error| chain(&error))?, ..RetryPolicy::default() })
             .breaker(BreakerConfig {
                 consecutive_failures: 3,

@@ -74,6 +74,13 @@ impl Body {
         self.first_token_by = None;
     }
 
+    /// The answer is whole: what is left of the body is waited for no longer
+    /// than this. Reading it to its end lets the connection be used again.
+    pub fn end_within(&mut self, limit: Duration) {
+        let by = after(Instant::now(), limit);
+        self.total = Some(self.total.map_or(by, |total| total.min(by)));
+    }
+
     /// The next chunk, never empty; `None` at the end.
     pub async fn chunk(&mut self) -> Option<Result<Bytes, TransportError>> {
         poll_fn(|cx| self.poll_chunk(cx)).await

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use leverframe_core::{
     error::{ErrorKind, Failure},
-    guard::{Gate, RetryPermit},
+    guard::{Circumstances, Gate, NoRetry, RetryPermit},
     lifecycle::{
         Lifecycle, On, RateLimitHit, RateLimited, Ready, RequestFailed, Requesting, RetryRequest, Retrying,
         SendRequest, Sent, Streaming,
@@ -90,19 +90,10 @@ impl Drive<'_> {
         retries: u32,
     ) -> Result<Lifecycle<Retrying>, Unanswered> {
         let at = self.inner.now();
-        let permit = RetryPermit::grant(
-            &self.inner.settings.retry,
-            &failure,
-            retries,
-            self.plan.budget(),
-            self.deadline,
-            at,
-            &mut self.rng,
-        );
         if failure.kind == ErrorKind::RateLimited {
-            return self.wait_out(stuck, *failure, permit.ok(), at).await;
+            return self.wait_out(stuck, *failure, retries, at).await;
         }
-        match permit {
+        match self.permit(&failure, retries, at) {
             Ok(permit) => {
                 let not_before = permit.not_before();
                 let retrying = stuck.retry(permit, *failure, at)?;
@@ -114,21 +105,35 @@ impl Drive<'_> {
     }
 
     /// Through `RateLimited`, and on if the wait is worth it.
+    ///
+    /// The permit is asked for there, when an attempt that was not made is
+    /// back in the budget.
     async fn wait_out(
-        &self,
+        &mut self,
         stuck: Stuck,
         failure: Failure,
-        permit: Option<RetryPermit>,
+        retries: u32,
         at: Timestamp,
     ) -> Result<Lifecycle<Retrying>, Unanswered> {
-        let until = match &permit {
-            Some(permit) => permit.not_before(),
-            None => at + failure.retry_after.unwrap_or_default(),
-        };
+        let until = at + failure.retry_after.unwrap_or_default();
         let limited = stuck.limit(failure.clone(), until, at);
-        let Some(permit) = permit else { return Err(limited.on(RequestFailed { failure, at })) };
-        self.sleep_until(until).await;
+        let Ok(permit) = self.permit(&failure, retries, at) else {
+            return Err(limited.on(RequestFailed { failure, at }));
+        };
+        self.sleep_until(permit.not_before()).await;
         Ok(limited.on(RetryRequest { permit, resend: (), at: self.inner.now() }))
+    }
+
+    fn permit(&mut self, failure: &Failure, retries: u32, now: Timestamp) -> Result<RetryPermit, NoRetry> {
+        let routes_left = self.plan.remaining().count();
+        let circumstances = Circumstances { retries, routes_left, deadline: self.deadline, now };
+        RetryPermit::grant(
+            &self.inner.settings.retry,
+            failure,
+            circumstances,
+            self.plan.budget(),
+            &mut self.rng,
+        )
     }
 
     async fn sleep_until(&self, instant: Timestamp) {

@@ -1,6 +1,6 @@
 //! One HTTP exchange, up to a whole answer or the first content of a stream.
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, time::Duration};
 
 use bytes::Bytes;
 use http::{StatusCode, header::CONTENT_TYPE};
@@ -9,7 +9,7 @@ use leverframe_core::{
     lifecycle::{
         Lifecycle, On, ReceiveResponse, ReceiveStreamChunk, Requesting, Sent, StreamComplete, Streaming,
     },
-    model::{Dialect, StreamEvent},
+    model::{Dialect, FinishReason, Response, StreamEvent},
 };
 use leverframe_http::{
     codec::{self, StreamDecoder},
@@ -62,10 +62,7 @@ impl Drive<'_> {
 
     /// Sends and waits for the headers; a bad status is a failure.
     async fn headers(&self, dialect: Dialect, request: http::Request<Bytes>) -> Result<Head, Failure> {
-        let left = self.deadline.remaining(self.inner.now());
-        let clocks = self.inner.settings.clocks;
-        let clocks = Clocks { total: Some(clocks.total.map_or(left, |total| total.min(left))), ..clocks };
-        let sent = self.inner.transport.send(request, &clocks).await;
+        let sent = self.inner.transport.send(request, &self.clocks()).await;
         let response = sent.map_err(|error| self.failure(error))?;
         let (head, body) = response.into_parts();
         if head.status.is_success() {
@@ -76,11 +73,32 @@ impl Drive<'_> {
         Err(codec::read_error(dialect, head.status.as_u16(), &head.headers, &body))
     }
 
-    async fn whole(&self, dialect: Dialect, head: Head) -> Result<leverframe_core::model::Response, Failure> {
+    /// The configured clocks, clipped by the deadline. While other routes are
+    /// left, a provider that does not begin to answer gets no more than its
+    /// share of the time, so that they can still be tried.
+    fn clocks(&self) -> Clocks {
+        let now = self.inner.now();
+        let left = self.deadline.remaining(now);
+        let routes_left = u32::try_from(self.plan.remaining().count()).unwrap_or(u32::MAX);
+        let share = left / routes_left.saturating_add(1);
+        let clocks = self.inner.settings.clocks;
+        let total = Some(self.deadline.clip(clocks.total.unwrap_or(Duration::MAX), now));
+        if routes_left == 0 {
+            return Clocks { total, ..clocks };
+        }
+        let (headers, first_token) = (clocks.headers.min(share), clocks.first_token.min(share));
+        Clocks { headers, first_token, total, ..clocks }
+    }
+
+    async fn whole(&self, dialect: Dialect, head: Head) -> Result<Response, Failure> {
         let (head, body) = head.into_parts();
         let body = body.collect(usize::MAX).await.map_err(|error| self.failure(error))?;
-        codec::decode(dialect, &head.headers, &body)
-            .map_err(|failure| failure.with_status(head.status.as_u16()))
+        let response = codec::decode(dialect, &head.headers, &body)
+            .map_err(|failure| failure.with_status(head.status.as_u16()))?;
+        match response.content.is_empty() && is_refusal(&response.finish) {
+            true => Err(withheld(response.finish_raw.as_deref()).with_status(head.status.as_u16())),
+            false => Ok(response),
+        }
     }
 
     /// Reads a stream up to its first content, so that what breaks before it
@@ -96,15 +114,24 @@ impl Drive<'_> {
         let mut decoder = StreamDecoder::new(dialect, self.inner.settings.stream_limits);
         let mut held = HeldBack::Nothing(sent);
         let mut events = Vec::new();
+        let mut refused = None;
         loop {
             let event = match self.next_event(&mut decoder, &mut body).await {
                 Ok(event) => event,
                 Err(failure) => {
-                    let id = failure.provider_request_id.clone().or(provider_request_id);
-                    let failure = failure.with_status(StatusCode::OK.as_u16()).with_provider_request_id(id);
-                    return Err(Broken::new(held.stuck(), failure));
+                    return Err(Broken::new(held.stuck(), inside(failure, provider_request_id)));
                 }
             };
+            if let StreamEvent::Finish { reason, raw, .. } = &event
+                && is_refusal(reason)
+            {
+                refused = Some(raw.clone());
+            }
+            if event == StreamEvent::End
+                && let Some(raw) = refused
+            {
+                return Err(Broken::new(held.stuck(), inside(withheld(Some(&raw)), provider_request_id)));
+            }
             events.push(event.clone());
             let begun = event.is_content();
             let now = self.inner.now();
@@ -114,14 +141,10 @@ impl Drive<'_> {
             };
             if begun && let HeldBack::Events(stream) = held {
                 body.first_token_seen();
-                return Ok(Reached::Begun(Live::new(
-                    stream.commit(),
-                    events,
-                    decoder,
-                    body,
-                    self.deadline,
-                    now,
-                )));
+                let (lifecycle, deadline) = (stream.commit(), self.deadline);
+                let held = events.into();
+                let live = Live { lifecycle, held, decoder, body, deadline, provider_request_id, now };
+                return Ok(Reached::Begun(live));
             }
             if events.len() > MAX_HELD_BACK {
                 let message = format!("the stream has more than {MAX_HELD_BACK} events and no content");
@@ -154,6 +177,23 @@ impl Drive<'_> {
     fn failure(&self, error: TransportError) -> Failure {
         transport_failure(error, self.deadline, self.inner.now())
     }
+}
+
+/// Adds what is known of the answer a failure came in.
+pub(crate) fn inside(failure: Failure, provider_request_id: Option<String>) -> Failure {
+    let id = failure.provider_request_id.clone().or(provider_request_id);
+    failure.with_status(StatusCode::OK.as_u16()).with_provider_request_id(id)
+}
+
+/// Whether the provider, or the model, declined to answer.
+fn is_refusal(finish: &FinishReason) -> bool {
+    matches!(finish, FinishReason::ContentFilter | FinishReason::Refusal)
+}
+
+/// An answer that holds nothing but a refusal is none.
+fn withheld(raw: Option<&str>) -> Failure {
+    let message = format!("the provider withheld the answer ({})", raw.unwrap_or("no reason given"));
+    Failure::new(ErrorKind::Refused, message)
 }
 
 /// A stream of which nothing was handed over.

@@ -22,6 +22,8 @@ use leverframe_http::transport::TransportError;
 
 use crate::{Answer, Error, ResponseStream, policy::priority, router::Inner, stream::Live};
 
+pub(crate) use exchange::inside;
+
 /// Where a request stands when the driver hands it over.
 #[expect(clippy::large_enum_variant, reason = "moved once per request, into a box where it is kept")]
 enum Reached {
@@ -44,6 +46,7 @@ struct Drive<'a> {
 pub(crate) async fn send(inner: &Arc<Inner>, request: Request) -> Result<Answer, Error> {
     match drive(inner, request, false).await? {
         Reached::Whole(completed, _) => Ok(answer(inner, completed)),
+        // Only streams begin; should that change, their end is what was asked for.
         Reached::Begun(live) => ResponseStream::begun(Arc::clone(inner), live).collect().await,
     }
 }

@@ -1,24 +1,30 @@
-//! What to answer, and what to break.
+//! How one call is answered.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use serde::Deserialize;
+use super::{Fault, Finish};
 
-use crate::Provider;
-
-/// How one call is answered. Methods change the plain good answer.
+/// How one call is answered. Methods change the plain good answer; those that
+/// interrupt it replace one another.
+///
+/// Tokens are counted from the first one of the text (or the first fragment
+/// of a tool call's arguments); "after 0 tokens" is after the opening frames.
+/// An answer that is not streamed has no tokens to count: it is interrupted
+/// in the middle of its body, and an error is all it says.
 #[derive(Clone, Debug)]
+#[must_use = "a step does nothing until it is queued"]
 pub struct Step {
     pub(crate) answer: Answer,
+    pub(crate) thinking: Option<String>,
+    pub(crate) finish: Finish,
+    /// Input and output tokens to report instead of the counted ones.
+    pub(crate) usage: Option<(u64, u64)>,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) before_headers: Duration,
     pub(crate) before_first_token: Duration,
     pub(crate) between_tokens: Duration,
     pub(crate) interruption: Option<Interruption>,
-    pub(crate) finish: Finish,
+    pub(crate) terminal_frame: bool,
 }
 
 /// What is answered if nothing interrupts.
@@ -26,7 +32,7 @@ pub struct Step {
 pub(crate) enum Answer {
     /// The default text, which quotes the question.
     Default,
-    Text(String),
+    Tokens(Arc<[String]>),
     ToolCall {
         name: String,
         arguments: String,
@@ -39,12 +45,13 @@ pub(crate) enum Answer {
     },
     /// The connection is closed without an answer.
     CloseBeforeHeaders,
+    /// The connection is reset without an answer.
+    ResetBeforeHeaders,
     /// Nothing ever comes.
     StallBeforeHeaders,
 }
 
-/// What goes wrong after so many tokens. An answer that is not streamed is
-/// cut in the middle instead.
+/// What goes wrong after so many tokens.
 #[derive(Clone, Debug)]
 pub(crate) struct Interruption {
     pub(crate) after: usize,
@@ -55,8 +62,10 @@ pub(crate) struct Interruption {
 pub(crate) enum How {
     /// The body ends properly, without the terminal frame.
     End,
-    /// The connection closes inside the body.
+    /// The body breaks off.
     Close,
+    /// The connection is reset.
+    Reset,
     /// Nothing more comes.
     Stall,
     /// An error event of the dialect, then the end.
@@ -65,63 +74,23 @@ pub(crate) enum How {
     BareError(Fault),
     /// A frame whose JSON is broken, then the rest as if nothing had happened.
     Malformed,
-    /// A line of so many bytes.
+    /// A line of so many bytes, then the rest.
     LongLine(usize),
-}
-
-/// Why the model says it stopped.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Finish {
-    /// The answer is complete.
-    #[default]
-    Stop,
-    /// The limit was reached.
-    Length,
-    /// The provider's filter stepped in.
-    ContentFilter,
-}
-
-/// Errors as the providers report them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Fault {
-    /// Too much to do: Anthropic 529, the others 503.
-    Overloaded,
-    /// 429, with a hint on when to come back where given.
-    RateLimited {
-        /// The hint: a header, or Google's RetryInfo.
-        #[serde(default)]
-        retry_after_seconds: Option<u32>,
-    },
-    /// The account is empty or its daily quota used up: 429.
-    QuotaExhausted,
-    /// 500.
-    Server,
-    /// A bad key: 401; Gemini 400.
-    Authentication,
-    /// 403.
-    Permission,
-    /// 404.
-    ModelNotFound,
-    /// The conversation is too long: 400.
-    ContextLength,
-    /// 400.
-    InvalidRequest,
-    /// The prompt is refused: OpenAI and Azure 400; the others answer 200 and say so.
-    ContentFilter,
 }
 
 impl Step {
     fn new(answer: Answer) -> Self {
         Self {
             answer,
+            thinking: None,
+            finish: Finish::default(),
+            usage: None,
             headers: Vec::new(),
             before_headers: Duration::ZERO,
             before_first_token: Duration::ZERO,
             between_tokens: Duration::ZERO,
             interruption: None,
-            finish: Finish::default(),
+            terminal_frame: true,
         }
     }
 
@@ -132,7 +101,12 @@ impl Step {
 
     /// This text, one token a word.
     pub fn text(text: impl Into<String>) -> Self {
-        Self::new(Answer::Text(text.into()))
+        Self::tokens(text.into().split_inclusive(' '))
+    }
+
+    /// A text in exactly these tokens.
+    pub fn tokens<T: Into<String>>(tokens: impl IntoIterator<Item = T>) -> Self {
+        Self::new(Answer::Tokens(tokens.into_iter().map(Into::into).collect()))
     }
 
     /// A call of this tool with these arguments, which are JSON text.
@@ -145,14 +119,70 @@ impl Step {
         Self::new(Answer::Fault(fault))
     }
 
-    /// Whatever you like.
+    /// Overloaded: Anthropic 529, the others 503.
+    pub fn overloaded() -> Self {
+        Self::fault(Fault::Overloaded)
+    }
+
+    /// 429, with a hint on when to come back where given.
+    pub fn rate_limited(retry_after_seconds: Option<u32>) -> Self {
+        Self::fault(Fault::RateLimited { retry_after_seconds })
+    }
+
+    /// 429 that no waiting helps: spend limit, empty account, daily quota.
+    pub fn quota_exhausted() -> Self {
+        Self::fault(Fault::QuotaExhausted)
+    }
+
+    /// 500.
+    pub fn server_error() -> Self {
+        Self::fault(Fault::Server)
+    }
+
+    /// A bad key: 401; Gemini 400.
+    pub fn authentication() -> Self {
+        Self::fault(Fault::Authentication)
+    }
+
+    /// 403.
+    pub fn permission() -> Self {
+        Self::fault(Fault::Permission)
+    }
+
+    /// 404.
+    pub fn model_not_found() -> Self {
+        Self::fault(Fault::ModelNotFound)
+    }
+
+    /// 400, the conversation is too long.
+    pub fn context_length() -> Self {
+        Self::fault(Fault::ContextLength)
+    }
+
+    /// 400.
+    pub fn invalid_request() -> Self {
+        Self::fault(Fault::InvalidRequest)
+    }
+
+    /// Status 200 and no content: Anthropic stops for `refusal`, Gemini blocks
+    /// the prompt, OpenAI finishes with `content_filter`.
+    pub fn refusal() -> Self {
+        Self::text("").finish(Finish::ContentFilter)
+    }
+
+    /// Whatever you like, with no other headers than those you add.
     pub fn raw(status: u16, content_type: impl Into<String>, body: impl Into<String>) -> Self {
         Self::new(Answer::Raw { status, content_type: content_type.into(), body: body.into() })
     }
 
-    /// The connection is closed without an answer.
+    /// The connection is closed without an answer; over HTTP/2 the stream.
     pub fn close_before_headers() -> Self {
         Self::new(Answer::CloseBeforeHeaders)
+    }
+
+    /// The connection is reset without an answer, with all its streams.
+    pub fn reset_before_headers() -> Self {
+        Self::new(Answer::ResetBeforeHeaders)
     }
 
     /// Nothing ever comes.
@@ -160,79 +190,93 @@ impl Step {
         Self::new(Answer::StallBeforeHeaders)
     }
 
+    /// Thinks aloud first. OpenAI does not show it, and only counts it.
+    pub fn thinking(mut self, text: impl Into<String>) -> Self {
+        self.thinking = Some(text.into());
+        self
+    }
+
+    /// Says that the model stopped for this reason.
+    pub fn finish(mut self, finish: Finish) -> Self {
+        self.finish = finish;
+        self
+    }
+
+    /// Reports these tokens, instead of the estimated and the counted ones.
+    pub fn usage(mut self, input: u64, output: u64) -> Self {
+        self.usage = Some((input, output));
+        self
+    }
+
     /// Adds or replaces a header of the answer.
-    #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
     /// Waits before the headers.
-    #[must_use]
     pub fn before_headers(mut self, wait: Duration) -> Self {
         self.before_headers = wait;
         self
     }
 
     /// Waits after the opening frames, before the first token.
-    #[must_use]
     pub fn before_first_token(mut self, wait: Duration) -> Self {
         self.before_first_token = wait;
         self
     }
 
     /// Waits before each token but the first.
-    #[must_use]
     pub fn between_tokens(mut self, wait: Duration) -> Self {
         self.between_tokens = wait;
         self
     }
 
-    /// Says that the model stopped for this reason.
-    #[must_use]
-    pub fn finish(mut self, finish: Finish) -> Self {
-        self.finish = finish;
+    /// Leaves out the frame that says "this was all", and ends properly:
+    /// Anthropic's `message_stop`, Gemini's chunk with the finish reason,
+    /// OpenAI's `[DONE]`.
+    pub fn without_terminal_frame(mut self) -> Self {
+        self.terminal_frame = false;
         self
     }
 
-    /// After so many tokens the body ends properly, but without the terminal frame.
-    #[must_use]
+    /// After so many tokens the body ends properly, with no finish reason or
+    /// terminal frame.
     pub fn end_after(self, tokens: usize) -> Self {
         self.interrupted(tokens, How::End)
     }
 
-    /// After so many tokens the connection closes.
-    #[must_use]
+    /// After so many tokens the connection closes; over HTTP/2 the stream.
     pub fn close_after(self, tokens: usize) -> Self {
         self.interrupted(tokens, How::Close)
     }
 
+    /// After so many tokens the connection is reset, with all its streams.
+    pub fn reset_after(self, tokens: usize) -> Self {
+        self.interrupted(tokens, How::Reset)
+    }
+
     /// After so many tokens nothing more comes.
-    #[must_use]
     pub fn stall_after(self, tokens: usize) -> Self {
         self.interrupted(tokens, How::Stall)
     }
 
     /// After so many tokens an error event comes, under status 200.
-    #[must_use]
     pub fn error_after(self, tokens: usize, fault: Fault) -> Self {
         self.interrupted(tokens, How::Error(fault))
     }
 
     /// After so many tokens an error comes as bare JSON, not as an event.
-    #[must_use]
     pub fn bare_error_after(self, tokens: usize, fault: Fault) -> Self {
         self.interrupted(tokens, How::BareError(fault))
     }
 
-    /// After so many tokens a frame with broken JSON comes.
-    #[must_use]
+    /// After so many tokens a frame with broken JSON comes, then the rest.
     pub fn malformed_after(self, tokens: usize) -> Self {
         self.interrupted(tokens, How::Malformed)
     }
 
-    /// After so many tokens a line of this many bytes comes.
-    #[must_use]
+    /// After so many tokens a line of this many bytes comes, then the rest.
     pub fn long_line_after(self, tokens: usize, bytes: usize) -> Self {
         self.interrupted(tokens, How::LongLine(bytes))
     }
@@ -240,43 +284,5 @@ impl Step {
     pub(crate) fn interrupted(mut self, after: usize, how: How) -> Self {
         self.interruption = Some(Interruption { after, how });
         self
-    }
-}
-
-/// The steps that wait for their calls.
-#[derive(Debug, Default)]
-pub(crate) struct Script {
-    queues: HashMap<(Provider, Option<String>), VecDeque<Step>>,
-    always: HashMap<Provider, Step>,
-}
-
-impl Script {
-    pub(crate) fn queue(
-        &mut self,
-        provider: Provider,
-        model: Option<&str>,
-        steps: impl IntoIterator<Item = Step>,
-    ) {
-        self.queues.entry((provider, model.map(str::to_owned))).or_default().extend(steps);
-    }
-
-    pub(crate) fn always(&mut self, provider: Provider, step: Step) {
-        self.always.insert(provider, step);
-    }
-
-    pub(crate) fn clear(&mut self, provider: Provider) {
-        self.queues.retain(|(of, _), _| *of != provider);
-        self.always.remove(&provider);
-    }
-
-    /// The step for the next call of this model.
-    pub(crate) fn next(&mut self, provider: Provider, model: &str) -> Step {
-        let mut queued = |model: Option<&str>| {
-            self.queues.get_mut(&(provider, model.map(str::to_owned))).and_then(VecDeque::pop_front)
-        };
-        queued(Some(model))
-            .or_else(|| queued(None))
-            .or_else(|| self.always.get(&provider).cloned())
-            .unwrap_or_else(Step::ok)
     }
 }

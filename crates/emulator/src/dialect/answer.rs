@@ -1,0 +1,241 @@
+//! From a step to the pieces of a body, in no dialect and in any.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::{Arrived, Asked, Dialect, Written, of};
+use crate::{
+    Fault, Finish, Provider, Step,
+    body::Piece,
+    script::{Answer, How},
+};
+
+/// Tokens that calling a tool takes, whatever its arguments.
+const TOOL_CALL: u64 = 12;
+
+/// Words of a question that the default text quotes.
+const QUOTED: usize = 32;
+
+/// What is to be said, in no dialect.
+pub(super) struct Speech<'a> {
+    /// Numbers the answers of this emulator.
+    pub(super) nth: usize,
+    pub(super) asked: &'a Asked,
+    pub(super) thinking: Option<&'a str>,
+    pub(super) tokens: Arc<[String]>,
+    /// Name and arguments.
+    pub(super) tool: Option<(&'a str, &'a str)>,
+    pub(super) finish: Finish,
+    pub(super) input_tokens: u64,
+    /// Includes `thinking_tokens`.
+    pub(super) output_tokens: u64,
+    pub(super) thinking_tokens: u64,
+}
+
+impl Speech<'_> {
+    pub(super) fn text(&self) -> String {
+        self.tokens.concat()
+    }
+
+    /// Neither text nor a call: the prompt itself was refused.
+    pub(super) fn is_refusal(&self) -> bool {
+        self.tokens.is_empty() && self.tool.is_none() && self.finish == Finish::ContentFilter
+    }
+}
+
+/// The frames of a streamed answer, in the dialect's own framing.
+#[derive(Default)]
+pub(super) struct Frames {
+    pub(super) opening: Vec<String>,
+    /// Between the opening and the first token.
+    pub(super) thinking: Vec<String>,
+    pub(super) tokens: Vec<String>,
+    /// Says why it stopped.
+    pub(super) closing: Vec<String>,
+    /// Says that it is over.
+    pub(super) terminal: Vec<String>,
+}
+
+/// Writes the answer a step asks for.
+pub(crate) fn write(arrived: &Arrived<'_>, step: &Step) -> Written {
+    let Arrived { asked, provider, nth, .. } = arrived;
+    let input = input_text(&asked.body);
+    let (tokens, tool, finish) = match &step.answer {
+        Answer::Raw { status, content_type, body } => return raw(*status, content_type, body),
+        Answer::Fault(Fault::ContentFilter) if *provider != Provider::OpenAi => {
+            (Arc::default(), None, Finish::ContentFilter)
+        }
+        Answer::Fault(fault) => return scripted_error(arrived, *fault),
+        Answer::Tokens(tokens) => (Arc::clone(tokens), None, step.finish),
+        Answer::ToolCall { name, arguments } => {
+            (Arc::default(), Some((name.as_str(), arguments.as_str())), step.finish)
+        }
+        Answer::Default
+        | Answer::CloseBeforeHeaders
+        | Answer::ResetBeforeHeaders
+        | Answer::StallBeforeHeaders => (default_tokens(asked, &input), None, step.finish),
+    };
+    let thinking_tokens = step.thinking.as_deref().map_or(0, |text| text.split_whitespace().count() as u64);
+    let counted_input = input.iter().map(|text| text.len().div_ceil(4) as u64).sum::<u64>() + 3;
+    let counted_output = tokens.len() as u64 + tool.map_or(0, |_| TOOL_CALL) + thinking_tokens;
+    let (input_tokens, output_tokens) = step.usage.unwrap_or((counted_input, counted_output));
+    let speech = Speech {
+        nth: *nth,
+        asked,
+        thinking: step.thinking.as_deref(),
+        tokens,
+        tool,
+        finish,
+        input_tokens,
+        output_tokens,
+        thinking_tokens: thinking_tokens.min(output_tokens),
+    };
+    let dialect = of(*provider);
+    if asked.streamed { streamed(dialect, &speech, step) } else { whole(dialect, &speech, step) }
+}
+
+/// Names the model and quotes the question, so that answers can be told apart.
+fn default_tokens(asked: &Asked, input: &[String]) -> Arc<[String]> {
+    let question = input.last().map_or("nothing", String::as_str);
+    let text = format!("This is {}, emulated. You said: ", asked.model);
+    let words = text.split_inclusive(' ').chain(question.split_inclusive(' ').take(QUOTED));
+    words.map(str::to_owned).collect()
+}
+
+fn raw(status: u16, content_type: &str, body: &str) -> Written {
+    Written {
+        status: StatusCode::from_u16(status).unwrap_or(StatusCode::OK),
+        headers: vec![("content-type", content_type.to_owned())],
+        pieces: vec![Piece::text(body)],
+    }
+}
+
+pub(super) fn json(status: u16, mut headers: Vec<(&'static str, String)>, body: String) -> Written {
+    headers.push(("content-type", "application/json".to_owned()));
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    Written { status, headers, pieces: vec![Piece::text(body)] }
+}
+
+fn scripted_error(arrived: &Arrived<'_>, fault: Fault) -> Written {
+    let dialect = of(arrived.provider);
+    let (status, body) = dialect.fault(fault, &arrived.asked.model, arrived.nth);
+    // Google puts the error into the array that was asked for.
+    let body = if arrived.asked.array { json!([body]) } else { body };
+    json(status, dialect.headers(Some(fault), arrived.nth), dialect.error_body(&body))
+}
+
+fn whole(dialect: &dyn Dialect, speech: &Speech<'_>, step: &Step) -> Written {
+    let mut body = Bytes::from(dialect.whole(speech).to_string());
+    let mut pieces = vec![Piece::Wait(step.before_first_token)];
+    match step.interruption.as_ref().map(|interruption| &interruption.how) {
+        None => pieces.push(Piece::Bytes(body)),
+        Some(How::Error(fault) | How::BareError(fault)) => {
+            let (_, error) = dialect.fault(*fault, &speech.asked.model, speech.nth);
+            pieces.push(Piece::text(dialect.error_body(&error)));
+        }
+        Some(how) => {
+            pieces.push(Piece::Bytes(body.split_to(body.len() / 2)));
+            match how {
+                How::Close => pieces.extend(Piece::close()),
+                How::Reset => pieces.extend(Piece::reset()),
+                How::Stall => pieces.push(Piece::Stall),
+                How::LongLine(bytes) => pieces.extend(long_line(*bytes)),
+                How::End | How::Malformed | How::Error(_) | How::BareError(_) => {}
+            }
+        }
+    }
+    let Written { status, headers, .. } = json(200, dialect.headers(None, speech.nth), String::new());
+    Written { status, headers, pieces }
+}
+
+fn streamed(dialect: &dyn Dialect, speech: &Speech<'_>, step: &Step) -> Written {
+    let frames = dialect.frames(speech);
+    let mut pieces: Vec<Piece> = frames.opening.into_iter().map(Piece::text).collect();
+    pieces.push(Piece::Wait(step.before_first_token));
+    pieces.extend(frames.thinking.into_iter().map(Piece::text));
+    let mut tokens = frames.tokens.into_iter().enumerate().flat_map(|(nth, frame)| {
+        let wait = if nth > 0 { step.between_tokens } else { std::time::Duration::ZERO };
+        [Piece::Wait(wait), Piece::text(frame)]
+    });
+    if let Some(interruption) = &step.interruption {
+        pieces.extend(tokens.by_ref().take(interruption.after.saturating_mul(2)));
+        pieces.extend(interrupt(dialect, speech, &interruption.how));
+    }
+    let goes_on = |how: &How| matches!(how, How::Malformed | How::LongLine(_));
+    if step.interruption.as_ref().is_none_or(|interruption| goes_on(&interruption.how)) {
+        pieces.extend(tokens);
+        pieces.extend(frames.closing.into_iter().map(Piece::text));
+        if step.terminal_frame {
+            pieces.extend(frames.terminal.into_iter().map(Piece::text));
+        }
+    }
+    let mut headers = dialect.headers(None, speech.nth);
+    let content_type = if speech.asked.array { "application/json" } else { "text/event-stream" };
+    headers.push(("content-type", content_type.to_owned()));
+    Written { status: StatusCode::OK, headers, pieces }
+}
+
+fn interrupt(dialect: &dyn Dialect, speech: &Speech<'_>, how: &How) -> Vec<Piece> {
+    let error = |fault| dialect.fault(fault, &speech.asked.model, speech.nth).1;
+    match how {
+        How::End => Vec::new(),
+        How::Close => Piece::close().into(),
+        How::Reset => Piece::reset().into(),
+        How::Stall => vec![Piece::Stall],
+        How::Error(fault) => vec![Piece::text(dialect.error_frame(&error(*fault)))],
+        How::BareError(fault) => vec![Piece::text(format!("{:#}\n", error(*fault)))],
+        How::Malformed => {
+            vec![Piece::text(dialect.data("{\"type\": \"content_block_delta\", \"choices\": [{\"del"))]
+        }
+        How::LongLine(bytes) => {
+            // A string, so that the line is well-formed JSON.
+            let frame = dialect.data("\"\"");
+            let (before, after) = frame.split_at(frame.find("\"\"").map_or(0, |at| at + 1));
+            let mut pieces = vec![Piece::text(before)];
+            pieces.extend(long_line(*bytes));
+            pieces.push(Piece::text(after));
+            pieces
+        }
+    }
+}
+
+/// So many bytes without a line end, out of one shared buffer.
+fn long_line(bytes: usize) -> impl Iterator<Item = Piece> {
+    static FILL: [u8; 16 << 10] = [b'x'; 16 << 10];
+    let mut left = bytes;
+    std::iter::from_fn(move || {
+        let length = left.min(FILL.len());
+        left -= length;
+        (length > 0).then(|| Piece::Bytes(Bytes::from_static(&FILL).slice(..length)))
+    })
+}
+
+/// Every text of a request, in order, wherever its dialect puts it.
+fn input_text(body: &Value) -> Vec<String> {
+    fn collect(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Array(values) => values.iter().for_each(|value| collect(value, found)),
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    match (name.as_str(), value) {
+                        ("text" | "content" | "system", Value::String(text)) => found.push(text.clone()),
+                        (_, value) => collect(value, found),
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    for field in ["system", "systemInstruction", "messages", "contents"] {
+        match body.get(field) {
+            Some(Value::String(text)) => found.push(text.clone()),
+            Some(value) => collect(value, &mut found),
+            None => {}
+        }
+    }
+    found
+}

@@ -1,0 +1,148 @@
+//! The emulator as a library and as a program: what it notes, how it stops.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use super::client::{ask, call, post, try_send};
+use bytes::Bytes;
+use http_body_util::Full;
+use leverframe_emulator::{Call, CallEnd, Emulator, Provider, Step};
+use tokio::{
+    io::AsyncReadExt,
+    net::TcpStream,
+    time::{Instant, timeout},
+};
+
+#[tokio::test]
+async fn calls_are_kept_with_what_they_said_and_how_they_ended() {
+    let emulator = Emulator::start().await.expect("starts");
+    for provider in Provider::ALL {
+        ask(&emulator, provider, true).await;
+    }
+    let calls = emulator.calls();
+    assert_eq!(calls.iter().map(|call| call.provider).collect::<Vec<_>>(), Provider::ALL);
+    for Call { provider, path, model, streamed, headers, body, end, .. } in calls {
+        assert_eq!((model.as_str(), streamed, end), ("m", true, Some(CallEnd::Answered)), "{provider:?}");
+        let (sent_to, sent) = call(provider, true);
+        assert_eq!((sent_to.split('?').next(), sent), (Some(path.as_str()), body));
+        assert!(headers.contains(&("authorization".to_owned(), "Bearer k".to_owned())));
+    }
+}
+
+#[tokio::test]
+async fn scripts_may_change_while_it_runs() {
+    let emulator = Emulator::builder().default_step(Step::text("default")).start().await.expect("starts");
+    for provider in Provider::ALL {
+        let says = async |word: &str| ask(&emulator, provider, false).await.body.contains(word);
+        assert!(says("default").await);
+        emulator.always(provider, Step::text("always"));
+        emulator.script(provider, "m", [Step::text("first")]);
+        emulator.script(provider, "another", [Step::text("not for us")]);
+        assert!(says("first").await && says("always").await && says("always").await);
+        emulator.clear(provider);
+        assert!(says("default").await);
+    }
+    emulator.load(r#"[{"provider": "openai", "always": {"text": "loaded"}}]"#).expect("valid");
+    assert!(ask(&emulator, Provider::OpenAi, false).await.body.contains("loaded"));
+}
+
+#[tokio::test]
+async fn a_shutdown_lets_calls_finish_but_not_for_ever() {
+    for (step, whole) in [
+        (Step::text("a b").between_tokens(Duration::from_millis(30)), true),
+        (Step::ok().stall_after(1), false),
+    ] {
+        for http2 in [false, true] {
+            let emulator = Emulator::start().await.expect("starts");
+            emulator.always(Provider::OpenAi, step.clone());
+            let (path, body) = call(Provider::OpenAi, true);
+            let request =
+                post(&emulator, Provider::OpenAi, &path).body(Full::new(Bytes::from(body.to_string())));
+            let asking = try_send(http2, request.expect("valid"));
+            let stopping = async {
+                while emulator.calls().is_empty() {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                // Seconds of waiting cost nothing on a clock that can be advanced.
+                tokio::time::pause();
+                let url = emulator.base_url(Provider::OpenAi);
+                emulator.shutdown().await;
+                tokio::time::resume();
+                url
+            };
+            let (answer, url) = tokio::join!(asking, stopping);
+            assert_eq!(answer.expect("headers came").whole, whole, "{http2}");
+            let address = url.strip_prefix("http://").expect("a URL");
+            TcpStream::connect(address).await.expect_err("nobody listens any more");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_shutdown_does_not_wait_for_idle_connections_and_a_drop_for_none() {
+    let emulator = Emulator::start().await.expect("starts");
+    let url = emulator.base_url(Provider::Gemini);
+    let address = url.strip_prefix("http://").expect("a URL").to_owned();
+    let idle = TcpStream::connect(&address).await.expect("connects");
+    let start = Instant::now();
+    emulator.shutdown().await;
+    assert!(start.elapsed() < Duration::from_millis(900));
+    drop(idle);
+
+    let emulator = Emulator::start().await.expect("starts");
+    emulator.always(Provider::Gemini, Step::stall_before_headers());
+    let url = emulator.base_url(Provider::Gemini);
+    let mut stalled =
+        TcpStream::connect(url.strip_prefix("http://").expect("a URL")).await.expect("connects");
+    drop(emulator);
+    let mut nothing = Vec::new();
+    let end = timeout(Duration::from_secs(10), stalled.read_to_end(&mut nothing)).await.expect("it ends");
+    assert_eq!((end.unwrap_or(0), nothing.len()), (0, 0));
+}
+
+#[test]
+fn the_program_says_where_it_listens() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_leverframe-emulator"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("starts");
+    let lines = BufReader::new(child.stdout.take().expect("piped")).lines().take(3);
+    let lines: Vec<String> = lines.map(|line| line.expect("text")).collect();
+    child.kill().expect("stops");
+    child.wait().expect("stopped");
+    for (line, (start, end)) in lines.iter().zip([
+        ("export ANTHROPIC_BASE_URL=http://127.0.0.1:", " ANTHROPIC_API_KEY=emulated"),
+        ("export GEMINI_BASE_URL=http://127.0.0.1:", " GEMINI_API_KEY=emulated"),
+        ("export OPENAI_BASE_URL=http://127.0.0.1:", "/v1 OPENAI_API_KEY=emulated"),
+    ]) {
+        assert!(line.starts_with(start) && line.ends_with(end), "{line}");
+    }
+    assert_eq!(lines.len(), 3);
+}
+
+#[test]
+fn the_program_says_what_to_do_about_a_bad_script() {
+    let wrong = concat!(env!("CARGO_TARGET_TMPDIR"), "/wrong.json");
+    std::fs::write(wrong, "[\n  {\"provider\": \"openai\", \"stepps\": []}\n]").expect("written");
+    for (path, says) in [(wrong, ["line 2 column", "--help"]), ("/nowhere.json", ["cannot read", "--script"])]
+    {
+        let run = Command::new(env!("CARGO_BIN_EXE_leverframe-emulator")).args(["--script", path]).output();
+        let run = run.expect("runs");
+        let error = String::from_utf8_lossy(&run.stderr);
+        assert!(!run.status.success() && says.iter().all(|says| error.contains(says)), "{error}");
+    }
+}
+
+#[test]
+fn the_script_in_the_help_is_valid() {
+    let run = Command::new(env!("CARGO_BIN_EXE_leverframe-emulator")).arg("--help").output().expect("runs");
+    let help = String::from_utf8_lossy(&run.stdout);
+    let script = help.split("<<'END'\n").nth(1).and_then(|rest| rest.split("    END\n").next());
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let emulator = runtime.block_on(Emulator::start()).expect("starts");
+    emulator.load(script.expect("an example")).expect("valid");
+}

@@ -1,0 +1,8 @@
+//! The emulator, felt over real sockets by a client that knows nothing of it.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking, in its helpers as well")]
+
+mod client;
+mod faults;
+mod library;
+mod wire;
