@@ -17,7 +17,16 @@ pub(crate) fn run(file: &Path, limit: usize) -> Result<(), Problem> {
         )));
     }
     let log = Log::open(file).map_err(|error| chain(&error))?;
-    let records = log.newest(limit).map_err(|error| chain(&error))?;
+    let (mut records, mut unreadable) = (Vec::new(), Vec::new());
+    for record in log.newest(limit).map_err(|error| chain(&error))? {
+        match record {
+            Ok(record) => records.push(record),
+            Err(error) => unreadable.push(chain(&error).0),
+        }
+    }
     show::records(records.iter());
-    Ok(())
+    match unreadable.is_empty() {
+        true => Ok(()),
+        false => Err(Problem(unreadable.join("\n"))),
+    }
 }

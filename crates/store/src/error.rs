@@ -43,6 +43,15 @@ pub enum StoreError {
         #[source]
         error: CorruptJournal,
     },
+    /// The file is a database, but not a log.
+    #[error("the file is not a log of this program; name another")]
+    NotALog,
+    /// Records were lost before this one was written.
+    #[error("{records} records could not be written; check the disk's space and health")]
+    Lost {
+        /// How many since the log was opened.
+        records: u64,
+    },
     /// The writer has stopped.
     #[error("the log's writer has stopped; open the log again")]
     Stopped,

@@ -62,12 +62,17 @@ impl Log {
     /// Waits until everything recorded before is on disk.
     ///
     /// # Errors
-    /// [`StoreError::Stopped`] when the writer is gone.
+    /// [`StoreError::Lost`] when records were shed or could not be written
+    /// since the log was opened; [`StoreError::Stopped`] when the writer is gone.
     pub fn flush(&self) -> Result<(), StoreError> {
         let (done, wait) = sync_channel(1);
         let jobs = self.jobs.as_ref().ok_or(StoreError::Stopped)?;
         jobs.send(Job::Flush(done)).map_err(|_| StoreError::Stopped)?;
-        wait.recv().map_err(|_| StoreError::Stopped)
+        wait.recv().map_err(|_| StoreError::Stopped)?;
+        match self.shed().saturating_add(self.failed()) {
+            0 => Ok(()),
+            records => Err(StoreError::Lost { records }),
+        }
     }
 
     /// The record of one request, if there is one.
@@ -81,18 +86,19 @@ impl Log {
         schema::read(*id.as_bytes(), value.value()).map(Some)
     }
 
-    /// The newest records, newest first, `limit` at most.
+    /// The newest records, newest first, `limit` at most. One that is corrupt
+    /// is an error in its place and does not hide the others.
     ///
     /// # Errors
-    /// [`StoreError`] when the file cannot be read or a record is corrupt.
-    pub fn newest(&self, limit: usize) -> Result<Vec<Record>, StoreError> {
+    /// [`StoreError::Read`] when the file cannot be read.
+    pub fn newest(&self, limit: usize) -> Result<Vec<Result<Record, StoreError>>, StoreError> {
         let transaction = self.database.begin_read().map_err(StoreError::read)?;
         let table = transaction.open_table(schema::REQUESTS).map_err(StoreError::read)?;
         let newest_first = table.iter().map_err(StoreError::read)?.rev().take(limit);
         newest_first
             .map(|entry| {
                 let (key, value) = entry.map_err(StoreError::read)?;
-                schema::read(key.value(), value.value())
+                Ok(schema::read(key.value(), value.value()))
             })
             .collect()
     }
@@ -126,14 +132,17 @@ impl Drop for Log {
     }
 }
 
+/// Makes the tables of a new file; of an old one, checks that it is ours to read.
 fn check_version(database: &Database) -> Result<(), StoreError> {
     let transaction = database.begin_write().map_err(StoreError::open)?;
+    let new = transaction.list_tables().map_err(StoreError::open)?.next().is_none();
     {
         let mut meta = transaction.open_table(schema::META).map_err(StoreError::open)?;
         let found = meta.get(schema::VERSION_KEY).map_err(StoreError::open)?.map(|version| version.value());
         match found {
             Some(schema::VERSION) => {}
             Some(found) => return Err(StoreError::Version { found, expected: schema::VERSION }),
+            None if !new => return Err(StoreError::NotALog),
             None => {
                 meta.insert(schema::VERSION_KEY, schema::VERSION).map_err(StoreError::open)?;
             }

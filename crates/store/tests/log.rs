@@ -64,7 +64,8 @@ fn what_was_recorded_is_there_after_a_restart_newest_first() {
     records.iter().for_each(|record| log.record(record));
     drop(log); // writes what is queued
     let log = open(&path);
-    let newest = log.newest(3).expect("reads");
+    let newest: Vec<_> =
+        log.newest(3).expect("reads").into_iter().map(|record| record.expect("whole")).collect();
     let expected: Vec<Record> = records.iter().rev().take(3).map(|record| Record::clone(record)).collect();
     assert_eq!(newest, expected);
     assert_eq!(log.get(records[0].id).expect("reads").as_ref(), Some(records[0].as_ref()));
@@ -103,7 +104,9 @@ fn a_journal_that_cannot_have_happened_is_reported_as_corrupt() {
         drop(table);
         write.commit().expect("commits");
         drop(database);
-        let error = open(&path).get(record.id).expect_err(says);
+        let log = open(&path);
+        let error = log.get(record.id).expect_err(says);
+        assert!(matches!(log.newest(9).expect("reads").as_slice(), [Err(_)]));
         assert!(matches!(error, StoreError::Corrupt { .. } | StoreError::Unreadable { .. }));
         assert!(error.to_string().contains(says), "{error}");
     }
@@ -120,6 +123,14 @@ fn a_file_of_another_version_or_no_file_of_ours_is_refused() {
     write.commit().expect("commits");
     drop(database);
     assert!(matches!(Log::open(&path), Err(StoreError::Version { found: 99, .. })));
+
+    let foreign = folder.path().join("foreign.redb");
+    let database = Database::create(&foreign).expect("opens");
+    let write = database.begin_write().expect("begins");
+    write.open_table(TableDefinition::<u64, u64>::new("theirs")).expect("the table");
+    write.commit().expect("commits");
+    drop(database);
+    assert!(matches!(Log::open(&foreign), Err(StoreError::NotALog)));
 
     let other = folder.path().join("text");
     std::fs::write(&other, "hello").expect("writes");

@@ -25,6 +25,10 @@
 //! | [`ResumePlan`] | a plain-text answer that broke off | send again what someone has begun to read |
 //! | [`Receipt`] | handing over the terminal record, once | `Complete` |
 //!
+//! Evidence proves that it was granted, not to whom: a receipt or a terminal
+//! frame of one request is not told apart from another's by its type. The
+//! router's driver holds one request at a time and so cannot mix them up.
+//!
 //! Files: [`state`](Idle) says what each state owns, `event` what each event
 //! carries, `transition` holds the 26 rules, `table` the same rules as
 //! constant data, from which `docs/lifecycle.md` is drawn and against which a

@@ -119,7 +119,7 @@ async fn openai_streams_chunks_and_reports_usage_only_if_asked() {
     assert_eq!(events[4]["choices"], json!([]));
     assert_eq!(events[4]["usage"]["completion_tokens"], 2);
 
-    // Without the version, as servers that speak like OpenAI do.
+    // Usage is not asked for.
     let body = json!({"model": "m", "stream": true, "messages": [{"role": "user", "content": "Hi"}]});
     let answer = send(post(&emulator, Provider::OpenAi, "/v1/chat/completions"), body.to_string()).await;
     assert!(answer.body.contains("obfuscation") && !answer.body.contains("usage"));

@@ -46,7 +46,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Problem> {
     show::note("From the log, newest last; each journal was replayed against the transition table:");
     let log = stage.strike().await;
     log.flush().map_err(|error| chain(&error))?;
-    let mut records = log.newest(100).map_err(|error| chain(&error))?;
+    let newest = log.newest(100).map_err(|error| chain(&error))?;
+    let mut records = newest.into_iter().collect::<Result<Vec<_>, _>>().map_err(|error| chain(&error))?;
     records.reverse();
     show::records(records.iter());
     if let Some(path) = arguments.log {
