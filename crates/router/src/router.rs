@@ -163,12 +163,15 @@ impl Inner {
         self.rng.lock().unwrap_or_else(PoisonError::into_inner).fork()
     }
 
-    pub(crate) fn provider(&self, name: &ProviderName) -> Option<&Configured> {
-        self.providers.iter().find(|provider| provider.name == *name)
+    /// The provider of a route. Routes are made of configured providers only.
+    pub(crate) fn provider_of(&self, route: &Route) -> &Configured {
+        let found = self.providers.iter().find(|provider| provider.name == route.provider);
+        let Some(provider) = found else { unreachable!("routes are made of configured providers") };
+        provider
     }
 
     /// The guards of a route, made on first use.
-    pub(crate) fn gate(&self, provider: &Configured, route: &Route) -> Arc<Gate> {
+    pub(crate) fn gate(&self, route: &Route) -> Arc<Gate> {
         let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(gate) = gates.get(route) {
             return Arc::clone(gate);
@@ -185,7 +188,7 @@ impl Inner {
         let seed = self.fork_rng().u64(..);
         // build() has made a breaker of this configuration before.
         let Ok(breaker) = Breaker::new(self.settings.breaker, seed) else { unreachable!("checked by build") };
-        let gate = Arc::new(Gate::new(breaker, Arc::clone(&provider.key)));
+        let gate = Arc::new(Gate::new(breaker, Arc::clone(&self.provider_of(route).key)));
         gates.insert(route.clone(), Arc::clone(&gate));
         gate
     }

@@ -17,9 +17,9 @@
 //! [`ErrorKind::decision`](crate::error::ErrorKind::decision): a 429 or a bad
 //! request says nothing about a route's health.
 
-use std::{cmp::Ordering, time::Duration};
+use std::time::Duration;
 
-use super::ConfigError;
+use super::{ConfigError, window::Window};
 use crate::time::Timestamp;
 
 /// When a breaker trips and how long it stays open.
@@ -249,46 +249,6 @@ impl Breaker {
 impl State {
     fn closed(config: &BreakerConfig) -> Self {
         Self::Closed { run: 0, window: Window::new(config.window) }
-    }
-}
-
-const SLICES: usize = 10;
-
-/// Outcomes of the recent past in ten slices; the oldest slice is dropped whole.
-#[derive(Clone, Debug)]
-struct Window {
-    /// Length of a slice in nanoseconds, at least 1.
-    slice: u64,
-    /// (number of the slice since the epoch, failures, all).
-    slices: [(u64, u32, u32); SLICES],
-}
-
-impl Window {
-    fn new(length: Duration) -> Self {
-        let slice = length.as_nanos() / SLICES as u128;
-        Self { slice: u64::try_from(slice).unwrap_or(u64::MAX).max(1), slices: [(0, 0, 0); SLICES] }
-    }
-
-    fn count(&mut self, failure: bool, now: Timestamp) {
-        let number = now.unix_nanos() / self.slice;
-        let place = number as usize % SLICES;
-        // The remainder of a division by SLICES is always a place.
-        let Some(slot) = self.slices.get_mut(place) else { return };
-        match slot.0.cmp(&number) {
-            Ordering::Less => *slot = (number, 0, 0),
-            Ordering::Equal => {}
-            Ordering::Greater => return, // told too late to count
-        }
-        slot.1 = slot.1.saturating_add(u32::from(failure));
-        slot.2 = slot.2.saturating_add(1);
-    }
-
-    fn totals(&self, now: Timestamp) -> (u32, u32) {
-        let number = now.unix_nanos() / self.slice;
-        self.slices
-            .iter()
-            .filter(|(at, ..)| number.abs_diff(*at) < SLICES as u64)
-            .fold((0, 0), |(failures, all), (_, f, n)| (failures + f, all + n))
     }
 }
 

@@ -239,6 +239,15 @@ mod tests {
         Arc::new(Gate::new(breaker, Arc::new(KeyGuard::new(requests))))
     }
 
+    fn two_routes_of_one_key() -> (Arc<Gate>, Arc<Gate>) {
+        let key = Arc::new(KeyGuard::new(None));
+        let route = |seed| {
+            let breaker = Breaker::new(BreakerConfig::default(), seed).expect("valid");
+            Arc::new(Gate::new(breaker, Arc::clone(&key)))
+        };
+        (route(1), route(2))
+    }
+
     fn sent(gate: &Arc<Gate>, now: Timestamp) -> Admission {
         let mut admission = gate.admit(now).expect("admits");
         admission.mark_sent();
@@ -286,12 +295,7 @@ mod tests {
     #[test]
     fn a_rejected_key_benches_every_route_that_uses_it() {
         let now = Timestamp::EPOCH;
-        let key = Arc::new(KeyGuard::new(None));
-        let route = |seed| {
-            let breaker = Breaker::new(BreakerConfig::default(), seed).expect("valid");
-            Arc::new(Gate::new(breaker, Arc::clone(&key)))
-        };
-        let (one, other) = (route(1), route(2));
+        let (one, other) = two_routes_of_one_key();
         sent(&one, now).settle(Err(&Failure::new(ErrorKind::Authentication, "who?")), now);
         let refusal = other.admit(now).expect_err("benched");
         assert_eq!(refusal.by, Guard::BenchedKey(ErrorKind::Authentication));
@@ -302,12 +306,7 @@ mod tests {
     #[test]
     fn a_missing_model_benches_its_route_only() {
         let now = Timestamp::EPOCH;
-        let key = Arc::new(KeyGuard::new(None));
-        let route = |seed| {
-            let breaker = Breaker::new(BreakerConfig::default(), seed).expect("valid");
-            Arc::new(Gate::new(breaker, Arc::clone(&key)))
-        };
-        let (one, other) = (route(1), route(2));
+        let (one, other) = two_routes_of_one_key();
         sent(&one, now).settle(Err(&Failure::new(ErrorKind::ModelNotFound, "what?")), now);
         assert!(matches!(one.admit(now).expect_err("benched").by, Guard::BenchedRoute(_)));
         assert!(other.admit(now).is_ok());

@@ -16,6 +16,7 @@ mod deadline;
 mod gate;
 mod limit;
 mod retry;
+mod window;
 
 pub use backoff::Backoff;
 pub use breaker::{Breaker, BreakerConfig, BreakerState, Pass};

@@ -245,7 +245,7 @@ async fn a_client_that_goes_away_is_noticed_wherever_it_waits() {
                     let asking = try_send(http2, request.expect("valid"));
                     let arrived = async {
                         while emulator.calls().len() == before {
-                            tokio::time::sleep(Duration::from_millis(1)).await;
+                            tokio::task::yield_now().await;
                         }
                     };
                     tokio::select! {
@@ -256,7 +256,7 @@ async fn a_client_that_goes_away_is_noticed_wherever_it_waits() {
                         while emulator.open_connections() > 0
                             || emulator.calls().get(before).is_none_or(|call| call.end.is_none())
                         {
-                            tokio::time::sleep(Duration::from_millis(1)).await;
+                            tokio::task::yield_now().await;
                         }
                     };
                     timeout(Duration::from_secs(10), ended).await.expect("noticed");

@@ -49,10 +49,7 @@ impl Drive<'_> {
         request: http::Request<Bytes>,
     ) -> Result<Reached, Unanswered> {
         let route = Arc::clone(ready.route());
-        let Some(provider) = self.inner.provider(&route.provider) else {
-            unreachable!("routes are made of configured providers")
-        };
-        let gate = self.inner.gate(provider, &route);
+        let gate = self.inner.gate(&route);
         let mut sendable = Sendable::First(ready);
         let mut retries = 0;
         loop {

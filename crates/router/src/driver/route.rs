@@ -60,11 +60,7 @@ impl Drive<'_> {
             return Err(validating.on(RequestFailed { failure: too_late(), at }));
         }
         let call = Call { request: &request, model: &route.model, stream: self.streamed };
-        let encoded = match self.inner.provider(&route.provider) {
-            Some(provider) => codec::encode(&provider.endpoint, call),
-            None => unreachable!("routes are made of configured providers"),
-        };
-        match encoded {
+        match codec::encode(&self.inner.provider_of(&route).endpoint, call) {
             Ok(encoded) => Ok((validating.on(ValidationPassed { request, at }), encoded)),
             Err(failure) => Err(validating.on(RequestFailed { failure, at })),
         }
