@@ -92,6 +92,10 @@ async fn a_broken_answer_is_one_typed_error() {
                 Err(error) => error,
             };
             assert_eq!(error.kind(), kind, "{name}, {what}: {error}");
+            if what.starts_with("a 10 MB line") {
+                let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+                assert!(cause.contains("8388608 bytes"), "{name}, {what}: {cause}");
+            }
             assert!(!error.failure().message.is_empty());
         }
     }
@@ -126,7 +130,8 @@ async fn nobody_listening_is_a_network_failure_that_says_where_to_look() {
 
 #[tokio::test]
 async fn no_key_shows_in_any_error_or_debug() {
-    let secret = "sk-ant-verysecretkey";
+    // Without a prefix that tells it is one.
+    let secret = "3f9averysecretkey77c0";
     let emulator = Emulator::start().await.expect("loopback has free ports");
     let quote = format!(
         r#"{{"type":"error","error":{{"type":"authentication_error","message":"bad key {secret}"}}}}"#

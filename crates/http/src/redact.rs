@@ -58,6 +58,16 @@ fn secret_length(rest: &str) -> usize {
     rest.find(ends).unwrap_or(rest.len())
 }
 
+/// A provider's message as it is kept: without secrets, and not at any length.
+pub(crate) fn message(text: &str) -> String {
+    const LENGTH: usize = 2048;
+    let clean = secrets(text);
+    match clean.char_indices().nth(LENGTH) {
+        None => clean.into_owned(),
+        Some((end, _)) => format!("{}…", clean.get(..end).unwrap_or_default()),
+    }
+}
+
 /// The words of a text, with where they start. Masked keys (`sk-ab***cd`) are
 /// one word.
 fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {

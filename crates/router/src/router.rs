@@ -8,6 +8,7 @@ use std::{
 };
 
 use leverframe_core::{
+    error::Failure,
     guard::{Breaker, BreakerConfig, BreakerState, Gate, KeyGuard, RetryPolicy},
     lifecycle::Route,
     model::{ProviderName, Request},
@@ -168,6 +169,11 @@ impl Inner {
         let found = self.providers.iter().find(|provider| provider.name == route.provider);
         let Some(provider) = found else { unreachable!("routes are made of configured providers") };
         provider
+    }
+
+    /// Takes the route's key out of a failure, should the provider have quoted it.
+    pub(crate) fn without_key(&self, route: &Route, failure: &mut Failure) {
+        failure.message = self.provider_of(route).endpoint.without_key(&failure.message);
     }
 
     /// The guards of a route, made on first use.

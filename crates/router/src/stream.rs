@@ -104,7 +104,8 @@ impl Live {
             Err(failure) => {
                 // Not the last chunk's time: what broke may be that none came since.
                 let at = inner.now();
-                let failure = driver::inside(failure, self.provider_request_id.take());
+                let mut failure = driver::inside(failure, self.provider_request_id.take());
+                inner.without_key(self.lifecycle.route(), &mut failure);
                 let error = driver::error(&inner, self.lifecycle.on(RequestFailed { failure, at }));
                 return (State::Broken(error.clone()), Err(error));
             }

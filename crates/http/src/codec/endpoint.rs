@@ -79,6 +79,17 @@ impl Endpoint {
         self.dialect
     }
 
+    /// `text` without this endpoint's own key, should a provider quote it back.
+    pub fn without_key(&self, text: &str) -> String {
+        /// A shorter key would be found in ordinary words.
+        const SHORTEST: usize = 8;
+        let key = self.key.expose_secret();
+        match key.len() < SHORTEST {
+            true => text.to_owned(),
+            false => text.replace(key, "[redacted]"),
+        }
+    }
+
     pub(super) fn anthropic_version(&self) -> &HeaderValue {
         &self.anthropic_version
     }
@@ -109,8 +120,9 @@ impl fmt::Debug for Endpoint {
 }
 
 fn check_base(url: &str) -> Result<String, EndpointError> {
-    // Whatever stands before an @ may be a password.
-    let shown = url.rsplit('@').next().unwrap_or_default().to_owned();
+    // Whatever stands before an @ may be a password, and a query may hold a key.
+    let shown = url.rsplit('@').next().unwrap_or_default();
+    let shown = shown.split(['?', '#']).next().unwrap_or_default().to_owned();
     let wrong = |why| EndpointError::BaseUrl { url: shown.clone(), why };
     let base = url.trim_end_matches('/');
     let uri: Uri = base.parse().map_err(|_| wrong("it does not parse"))?;
@@ -124,6 +136,9 @@ fn check_base(url: &str) -> Result<String, EndpointError> {
     }
     if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
         return Err(wrong("credentials in the address are not supported"));
+    }
+    if base.contains('#') {
+        return Err(wrong("it must not have a fragment"));
     }
     if uri.query().is_some() {
         return Err(wrong("it must not have a query"));
@@ -158,7 +173,8 @@ mod tests {
             ("/just/a/path", "scheme"),
             ("http://x y", "parse"),
             ("https://me:secret@host", "credentials"),
-            ("https://host/?key=1", "query"),
+            ("https://host/?key=secret", "query"),
+            ("https://host/v1#secret", "fragment"),
         ];
         for (url, why) in cases {
             let error = endpoint(url, "k").expect_err(url).to_string();

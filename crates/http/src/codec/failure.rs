@@ -2,6 +2,8 @@
 
 use leverframe_core::error::{ErrorKind, Failure};
 
+use serde_json::error::Category;
+
 use crate::redact;
 
 /// What cannot be said in a dialect, with the path of the field.
@@ -12,6 +14,25 @@ pub(super) fn unsupported(field: &str, problem: &str) -> Failure {
 /// Text of an answer that is not `expected`.
 pub(super) fn unreadable(expected: &str, text: &str) -> Failure {
     Failure::new(ErrorKind::Unreadable, format!("expected {expected}, got {}", redact::excerpt(text)))
+}
+
+/// Where a parser gave up. Not what it says: it quotes what it read.
+#[derive(Debug, thiserror::Error)]
+#[error("{what} at line {line}, column {column}")]
+pub(super) struct Position {
+    what: &'static str,
+    line: usize,
+    column: usize,
+}
+
+/// Where the parser gave up.
+pub(super) fn position(error: &serde_json::Error) -> Position {
+    let what = match error.classify() {
+        Category::Eof => "the JSON ends too early",
+        Category::Syntax | Category::Io => "not JSON",
+        Category::Data => "JSON of another shape",
+    };
+    Position { what, line: error.line(), column: error.column() }
 }
 
 /// What to say of an error whose body is not in the dialect.

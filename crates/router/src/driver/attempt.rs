@@ -56,7 +56,10 @@ impl Drive<'_> {
             let Broken { at, failure } = match self.admit(&gate, sendable) {
                 Ok(sent) => match self.exchange(sent, request.clone()).await {
                     Ok(reached) => return Ok(reached),
-                    Err(broken) => broken,
+                    Err(mut broken) => {
+                        self.inner.without_key(&route, &mut broken.failure);
+                        broken
+                    }
                 },
                 Err(refused) => refused,
             };

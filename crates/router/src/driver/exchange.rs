@@ -95,9 +95,9 @@ impl Drive<'_> {
         let body = body.collect(usize::MAX).await.map_err(|error| self.failure(error))?;
         let response = codec::decode(dialect, &head.headers, &body)
             .map_err(|failure| failure.with_status(head.status.as_u16()))?;
-        match response.content.is_empty() && is_refusal(&response.finish) {
-            true => Err(withheld(response.finish_raw.as_deref()).with_status(head.status.as_u16())),
-            false => Ok(response),
+        match no_answer(&response.finish, response.finish_raw.as_deref().unwrap_or_default()) {
+            Some(failure) if response.content.is_empty() => Err(failure.with_status(head.status.as_u16())),
+            _ => Ok(response),
         }
     }
 
@@ -114,7 +114,7 @@ impl Drive<'_> {
         let mut decoder = StreamDecoder::new(dialect, self.inner.settings.stream_limits);
         let mut held = HeldBack::Nothing(sent);
         let mut events = Vec::new();
-        let mut refused = None;
+        let mut no_content = None;
         loop {
             let event = match self.next_event(&mut decoder, &mut body).await {
                 Ok(event) => event,
@@ -122,15 +122,13 @@ impl Drive<'_> {
                     return Err(Broken::new(held.stuck(), inside(failure, provider_request_id)));
                 }
             };
-            if let StreamEvent::Finish { reason, raw, .. } = &event
-                && is_refusal(reason)
-            {
-                refused = Some(raw.clone());
+            if let StreamEvent::Finish { reason, raw, .. } = &event {
+                no_content = no_answer(reason, raw);
             }
             if event == StreamEvent::End
-                && let Some(raw) = refused
+                && let Some(failure) = no_content
             {
-                return Err(Broken::new(held.stuck(), inside(withheld(Some(&raw)), provider_request_id)));
+                return Err(Broken::new(held.stuck(), inside(failure, provider_request_id)));
             }
             events.push(event.clone());
             let begun = event.is_content();
@@ -185,15 +183,19 @@ pub(crate) fn inside(failure: Failure, provider_request_id: Option<String>) -> F
     failure.with_status(StatusCode::OK.as_u16()).with_provider_request_id(id)
 }
 
-/// Whether the provider, or the model, declined to answer.
-fn is_refusal(finish: &FinishReason) -> bool {
-    matches!(finish, FinishReason::ContentFilter | FinishReason::Refusal)
-}
-
-/// An answer that holds nothing but a refusal is none.
-fn withheld(raw: Option<&str>) -> Failure {
-    let message = format!("the provider withheld the answer ({})", raw.unwrap_or("no reason given"));
-    Failure::new(ErrorKind::Refused, message)
+/// What an answer without content is, if it ended like this: a refusal, or
+/// generation that went wrong, is not an answer.
+fn no_answer(finish: &FinishReason, raw: &str) -> Option<Failure> {
+    match finish {
+        FinishReason::ContentFilter | FinishReason::Refusal => {
+            Some(Failure::new(ErrorKind::Refused, format!("the provider withheld the answer ({raw})")))
+        }
+        FinishReason::Error => Some(Failure::new(
+            ErrorKind::Server,
+            format!("the provider reports that generation failed ({raw})"),
+        )),
+        _ => None,
+    }
 }
 
 /// A stream of which nothing was handed over.

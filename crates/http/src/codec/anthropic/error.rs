@@ -102,7 +102,7 @@ fn message(error: ErrorBody<'_>) -> String {
     match message.as_str().trim() {
         "" if kind.is_empty() => "the provider reports an error and does not say which".to_owned(),
         "" => format!("the provider reports {}", kind.as_str()),
-        message => redact::secrets(message).into_owned(),
+        message => redact::message(message),
     }
 }
 

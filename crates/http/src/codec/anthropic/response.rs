@@ -10,7 +10,7 @@ use super::{
     error,
     wire::{self, Message, UsageBody},
 };
-use crate::codec::failure::unreadable;
+use crate::codec::failure::{position, unreadable};
 
 /// Reads the body of a successful answer.
 pub(in crate::codec) fn decode(headers: &HeaderMap, text: &str) -> Result<Response, Failure> {
@@ -21,7 +21,7 @@ pub(in crate::codec) fn decode(headers: &HeaderMap, text: &str) -> Result<Respon
 }
 
 fn read(headers: &HeaderMap, text: &str) -> Result<Response, Failure> {
-    let wrong = |source| unreadable("a message", text).with_source(source);
+    let wrong = |source| unreadable("a message", text).with_source(position(&source));
     let body: Message<'_> = serde_json::from_str(text).map_err(wrong)?;
     if body.kind.is_some_and(|kind| kind.as_str() == "error") {
         return Err(error::read(200, headers, text));

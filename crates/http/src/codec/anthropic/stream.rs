@@ -17,7 +17,7 @@ use super::{
     error,
     wire::{self, Delta, Event, UsageBody},
 };
-use crate::codec::failure::unreadable;
+use crate::codec::failure::{position, unreadable};
 use crate::{
     codec::stream::{ReadStream, interrupted},
     codec::text::Text,
@@ -35,6 +35,9 @@ pub(in crate::codec) struct Reader {
     /// A good stop reason was seen: the answer is there, but for its last frame.
     ended: bool,
 }
+
+/// Most blocks that are open at once; the API opens one after the other.
+const MAX_OPEN: usize = 256;
 
 /// A block that is open.
 #[derive(Debug)]
@@ -84,7 +87,14 @@ impl Reader {
             Ok(event) => event,
             // Cut short with the body: `end` says what that means.
             Err(source) if frame.truncated && source.is_eof() => return Ok(()),
-            Err(source) => return Err(unreadable("an event of a message", data).with_source(source)),
+            Err(_) if data.trim().is_empty() => return Ok(()),
+            Err(_) if frame.event.as_deref() == Some("error") || error::is_error(data) => {
+                return Err(error::read_inside(data));
+            }
+            Err(_) if wire::is_unknown(data) => return Ok(()),
+            Err(source) => {
+                return Err(unreadable("an event of a message", data).with_source(position(&source)));
+            }
         };
         match event.kind.as_str() {
             "content_block_delta" => {
@@ -156,8 +166,11 @@ impl Reader {
     ) -> Result<(), Failure> {
         // A second block under an open index begins anew (a proxy's retry): nothing merges.
         self.stop(at, ready);
+        if self.open.len() >= MAX_OPEN {
+            return Err(unreadable("a message with fewer open blocks", data));
+        }
         let index = self.take_index();
-        let wrong = |source| unreadable("a content block", data).with_source(source);
+        let wrong = |source| unreadable("a content block", data).with_source(position(&source));
         let body: wire::BlockBody<'_> = serde_json::from_str(raw.get()).map_err(wrong)?;
         let kind = match wire::block(raw).map_err(wrong)? {
             Block::Text(text) => {

@@ -214,6 +214,26 @@ pub(super) struct Event<'a> {
     pub(super) usage: Option<&'a RawValue>,
 }
 
+/// Whether `text` is an event of a type nobody knows, whatever its shape.
+pub(super) fn is_unknown(text: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Probe<'a> {
+        #[serde(rename = "type", borrow)]
+        kind: Text<'a>,
+    }
+    const KNOWN: [&str; 8] = [
+        "message_start",
+        "message_delta",
+        "message_stop",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_stop",
+        "ping",
+        "error",
+    ];
+    serde_json::from_str::<Probe<'_>>(text).is_ok_and(|probe| !KNOWN.contains(&probe.kind.as_str()))
+}
+
 /// What a delta event adds: to a block, or to the message.
 #[derive(Debug, Deserialize)]
 pub(super) struct Delta<'a> {

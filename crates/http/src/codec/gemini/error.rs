@@ -60,7 +60,7 @@ impl Report {
         let mut report = Self {
             code: error.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok()),
             retry_after: delay_in(&message),
-            message: redact::secrets(&message).into_owned(),
+            message: redact::message(&message),
             status: word(error, "status"),
             ..Self::default()
         };
@@ -117,7 +117,7 @@ impl Report {
             ("PERMISSION_DENIED" | "FAILED_PRECONDITION", _) => ErrorKind::Permission,
             ("NOT_FOUND", _) => ErrorKind::ModelNotFound,
             ("UNIMPLEMENTED", _) => ErrorKind::Unsupported,
-            ("CANCELLED", _) => ErrorKind::Cancelled,
+            ("CANCELLED", _) => ErrorKind::Server,
             ("UNAVAILABLE", _) => ErrorKind::Overloaded,
             // DEADLINE_EXCEEDED is their deadline, not one of our clocks: as
             // with any failure of theirs, trying again may help.
@@ -154,7 +154,7 @@ fn by_status(status: Option<u16>, message: &str) -> ErrorKind {
         Some(404) => ErrorKind::ModelNotFound,
         Some(408) => ErrorKind::Server,
         Some(429) => ErrorKind::RateLimited,
-        Some(499) => ErrorKind::Cancelled,
+        Some(499) => ErrorKind::Server,
         Some(400..=499) => ErrorKind::InvalidRequest,
         Some(501) => ErrorKind::Unsupported,
         Some(503) => ErrorKind::Overloaded,
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn errors_are_classified() {
         use ErrorKind::{
-            Authentication, Cancelled, ContextLength, InvalidRequest, ModelNotFound, Overloaded, Permission,
+            Authentication, ContextLength, InvalidRequest, ModelNotFound, Overloaded, Permission,
             QuotaExhausted, RateLimited, Server, Unsupported,
         };
         let day = quota("GenerateRequestsPerDayPerProjectPerModel-FreeTier");
@@ -204,7 +204,7 @@ mod tests {
             (429, "RESOURCE_EXHAUSTED", "the reason", &day, QuotaExhausted),
             (429, "RESOURCE_EXHAUSTED", "the reason", &format!("{minute},{day}"), QuotaExhausted),
             (429, "", "the reason", "", RateLimited),
-            (499, "CANCELLED", "the reason", "", Cancelled),
+            (499, "CANCELLED", "the reason", "", Server),
             (500, "INTERNAL", "the reason", "", Server),
             (501, "UNIMPLEMENTED", "the reason", "", Unsupported),
             (502, "", "the reason", "", Server),

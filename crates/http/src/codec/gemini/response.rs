@@ -15,7 +15,7 @@ use leverframe_core::{
 use serde_json::value::RawValue;
 
 use super::stream::Reader;
-use crate::codec::failure::unreadable;
+use crate::codec::failure::{position, unreadable};
 
 /// What is expected of a body.
 const EXPECTED: &str = "a Gemini answer with candidates";
@@ -39,7 +39,7 @@ fn chunks(text: &str) -> Result<Vec<&str>, Failure> {
     }
     serde_json::from_str::<Vec<&RawValue>>(text)
         .map(|chunks| chunks.into_iter().map(RawValue::get).collect())
-        .map_err(|source| unreadable(EXPECTED, text).with_source(source))
+        .map_err(|source| unreadable(EXPECTED, text).with_source(position(&source)))
 }
 
 fn fold(events: impl IntoIterator<Item = StreamEvent>) -> Response {

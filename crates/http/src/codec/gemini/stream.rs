@@ -18,7 +18,7 @@ use super::{
     error,
     wire::{self, Chunk, FunctionCall, Part},
 };
-use crate::codec::failure::unreadable;
+use crate::codec::failure::{position, unreadable};
 use crate::{
     codec::{
         stream::{ReadStream, interrupted},
@@ -115,7 +115,7 @@ impl Reader {
         ready: &mut VecDeque<StreamEvent>,
     ) -> Result<(), Failure> {
         let mut chunk: Chunk<'_> = serde_json::from_str(data).map_err(|source| {
-            let wrong = || unreadable("a Gemini answer", data).with_source(source);
+            let wrong = || unreadable("a Gemini answer", data).with_source(position(&source));
             error::read_inside(data).unwrap_or_else(wrong)
         })?;
         if chunk.error.is_some()

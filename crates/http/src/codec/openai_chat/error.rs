@@ -83,7 +83,7 @@ impl Report {
         let upstream = metadata.and_then(|metadata| sentence(metadata.get("raw")?));
         let message = [message, upstream].into_iter().flatten().collect::<Vec<_>>().join(": ");
         Some(Self {
-            message: redact::secrets(&message).into_owned(),
+            message: redact::message(&message),
             code: code.unwrap_or_default(),
             kind: kind.unwrap_or_default(),
             status,

@@ -11,7 +11,7 @@ use super::{
     error,
     wire::{self, Completion, Content, Function, Message, Part},
 };
-use crate::codec::failure::unreadable;
+use crate::codec::failure::{position, unreadable};
 
 /// Reads the body of a successful answer.
 pub(in crate::codec) fn decode(headers: &HeaderMap, text: &str) -> Result<Response, Failure> {
@@ -25,7 +25,7 @@ fn read(headers: &HeaderMap, text: &str) -> Result<Response, Failure> {
     let body: Completion<'_> =
         serde_json::from_str(text).map_err(|source| match error::read_inside(text) {
             Some(_) => error::read(200, headers, text),
-            None => unreadable("a chat completion", text).with_source(source),
+            None => unreadable("a chat completion", text).with_source(position(&source)),
         })?;
     if body.error.is_some() || (body.choices.is_none() && error::read_inside(text).is_some()) {
         return Err(error::read(200, headers, text));
@@ -41,7 +41,8 @@ fn read(headers: &HeaderMap, text: &str) -> Result<Response, Failure> {
     if let Some(failure) = choice.error.and_then(|error| error::read_inside(error.get())) {
         return Err(failure);
     }
-    let whole = choice.whole().map_err(|source| unreadable("a message", text).with_source(source))?;
+    let whole =
+        choice.whole().map_err(|source| unreadable("a message", text).with_source(position(&source)))?;
     let message = whole.or(choice.delta).unwrap_or_default();
     let content = blocks(message, id.as_deref().unwrap_or_default(), text)?;
     let calls = content.iter().any(|block| matches!(block, Block::ToolCall(_)));
@@ -79,8 +80,9 @@ fn blocks(mut message: Message<'_>, answer: &str, text: &str) -> Result<Vec<Bloc
     for raw in message.tool_calls.take().unwrap_or_default() {
         blocks.extend(tool_call(raw, &mut made_up)?);
     }
-    let legacy =
-        message.function_call().map_err(|source| unreadable("a function call", text).with_source(source))?;
+    let legacy = message
+        .function_call()
+        .map_err(|source| unreadable("a function call", text).with_source(position(&source)))?;
     if let Some(function) = legacy {
         blocks.extend(function_call(function, None, &mut made_up));
     }
@@ -104,7 +106,7 @@ fn opaque(json: Json) -> Block {
 
 fn tool_call(raw: &RawValue, made_up: &mut impl FnMut() -> String) -> Result<Option<Block>, Failure> {
     let call: wire::ToolCall<'_> = serde_json::from_str(raw.get())
-        .map_err(|source| unreadable("a tool call", raw.get()).with_source(source))?;
+        .map_err(|source| unreadable("a tool call", raw.get()).with_source(position(&source)))?;
     if call.is_foreign() {
         return Ok(wire::as_object("tool_calls", &format!("[{}]", raw.get())).map(opaque));
     }

@@ -19,7 +19,7 @@ use super::{
     error,
     wire::{self, Completion, Content, Field, Function, Message, Part},
 };
-use crate::codec::failure::unreadable;
+use crate::codec::failure::{position, unreadable};
 use crate::{
     codec::{
         stream::{ReadStream, interrupted},
@@ -115,7 +115,8 @@ impl Reader {
             // Cut short with the body: whether that matters is for `end` to say.
             Err(source) if event.truncated && source.is_eof() => return Ok(()),
             Err(source) => {
-                let wrong = || unreadable("a chunk of a chat completion", text).with_source(source);
+                let wrong =
+                    || unreadable("a chunk of a chat completion", text).with_source(position(&source));
                 return Err(error::read_inside(text).unwrap_or_else(wrong));
             }
         };
@@ -172,9 +173,9 @@ impl Reader {
         if let Some(choice) = choice {
             let whole = match &choice.delta {
                 // A server that answers a stream with one whole message.
-                None if self.next == 0 => {
-                    choice.whole().map_err(|source| unreadable("a message", data).with_source(source))?
-                }
+                None if self.next == 0 => choice
+                    .whole()
+                    .map_err(|source| unreadable("a message", data).with_source(position(&source)))?,
                 _ => None,
             };
             if let Some(message) = choice.delta.or(whole) {
@@ -232,7 +233,7 @@ impl Reader {
         }
         let legacy = message
             .function_call()
-            .map_err(|source| unreadable("a function call", data).with_source(source))?;
+            .map_err(|source| unreadable("a function call", data).with_source(position(&source)))?;
         if let Some(function) = legacy {
             self.call(None, None, function, data, ready);
         }
@@ -300,8 +301,9 @@ impl Reader {
         data: &ByteString,
         ready: &mut VecDeque<StreamEvent>,
     ) -> Result<(), Failure> {
-        let call: wire::ToolCall<'_> = serde_json::from_str(raw.get())
-            .map_err(|source| unreadable("a piece of a tool call", raw.get()).with_source(source))?;
+        let call: wire::ToolCall<'_> = serde_json::from_str(raw.get()).map_err(|source| {
+            unreadable("a piece of a tool call", raw.get()).with_source(position(&source))
+        })?;
         if call.is_foreign() {
             if let Some(json) = wire::as_object("tool_calls", &format!("[{}]", raw.get())) {
                 self.opaque(json, ready);
@@ -381,7 +383,11 @@ impl Reader {
                 self.opaque(json, ready);
             }
         }
-        if !self.finished && !self.calls.is_empty() {
+        // Some servers give no finish reason; but [DONE] alone is no answer.
+        if !self.started && !self.finished {
+            return Err(interrupted("any chunk before [DONE]"));
+        }
+        if !self.finished {
             let (reason, raw) = (FinishReason::ToolCalls, ByteString::default());
             ready.push_back(StreamEvent::Finish { reason, raw, stop_sequence: None });
         }

@@ -229,3 +229,12 @@ fn what_is_broken_after_the_end_does_not_matter() {
     assert_eq!(decoder.next_event(), Ok(Some(StreamEvent::End)));
     assert_eq!(decoder.next_event(), Ok(None));
 }
+
+/// Found in review: the shape of an event was checked before its type.
+#[test]
+fn what_is_unknown_is_ignored_whatever_its_shape_and_an_error_is_one() {
+    let text = open(0, r#"{"type":"text","text":""}"#);
+    assert_eq!(decode(&[START, r#"{"type":"notice","message":"new"}"#, "", &text, STOP]).1, Ok(()));
+    let error = r#"{"type":"error","error":{"type":"overloaded_error","message":"m"},"message":"m"}"#;
+    assert_eq!(decode(&[START, error]).1.expect_err("error").kind, ErrorKind::Overloaded);
+}
