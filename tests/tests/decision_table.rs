@@ -81,6 +81,10 @@ fn rows() -> Vec<Row> {
             true,
             true,
         )),
+        Row {
+            only: Some(Mode::Whole),
+            ..row("idle before commit", Step::ok().stall_after(0), K::Timeout(Clock::Idle), 1, true, true)
+        },
         row("cut inside the body", Step::ok().close_after(0), K::Interrupted, RETRIED, true, true),
         row("invalid request", Step::fault(Fault::InvalidRequest), K::InvalidRequest, 1, false, false),
     ]

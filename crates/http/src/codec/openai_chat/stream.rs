@@ -64,6 +64,7 @@ struct Call {
     /// The provider's index for its fragments.
     index: Option<i64>,
     id: Option<ByteString>,
+    name: Option<ByteString>,
     /// Our block, once the call has a name.
     block: Option<u32>,
     /// Arguments that came before the name.
@@ -328,11 +329,11 @@ impl Reader {
         if name.is_none() && id.is_none() && arguments.is_empty() {
             return;
         }
-        let known = self.known_call(index, id.as_ref().map(Text::as_str), name.is_some());
+        let known = self.known_call(index, id.as_ref().map(Text::as_str), name.as_ref().map(Text::as_str));
         let nth = known.unwrap_or(self.calls.len());
         if known.is_none() {
             let id = id.map(|id| id.keep(data));
-            self.calls.push(Call { index, id, block: None, waiting: String::new() });
+            self.calls.push(Call { index, id, name: None, block: None, waiting: String::new() });
         }
         let Some(call) = self.calls.get_mut(nth) else { return };
         let (block, arguments) = match (call.block, name) {
@@ -345,7 +346,9 @@ impl Reader {
                 let block = opened(&mut call.block, &mut self.next);
                 let answer = self.id.as_deref().unwrap_or_default();
                 let id = call.id.clone().unwrap_or_else(|| wire::made_up_id(answer, nth).into());
-                ready.push_back(StreamEvent::ToolCallStart { index: block, id, name: name.keep(data) });
+                let name = name.keep(data);
+                call.name = Some(name.clone());
+                ready.push_back(StreamEvent::ToolCallStart { index: block, id, name });
                 match call.waiting.is_empty() {
                     true => (block, arguments.keep(data)),
                     false => (block, (std::mem::take(&mut call.waiting) + arguments.as_str()).into()),
@@ -358,7 +361,7 @@ impl Reader {
     }
 
     /// Which call a fragment belongs to; `None` when it begins one.
-    fn known_call(&self, index: Option<i64>, id: Option<&str>, named: bool) -> Option<usize> {
+    fn known_call(&self, index: Option<i64>, id: Option<&str>, name: Option<&str>) -> Option<usize> {
         let same_id = |call: &Call| id.is_some() && call.id.as_deref() == id;
         let at = match index {
             Some(_) => self.calls.iter().rposition(|call| call.index == index),
@@ -366,12 +369,18 @@ impl Reader {
                 .calls
                 .iter()
                 .rposition(same_id)
-                .or_else(|| self.calls.len().checked_sub(1).filter(|_| !named)),
+                .or_else(|| self.calls.len().checked_sub(1).filter(|_| name.is_none())),
         }?;
         let call = self.calls.get(at)?;
-        let another = named && id.is_some() && call.id.is_some() && !same_id(call);
+        let same_name = |call: &Call| call.name.is_none() || call.name.as_deref() == name;
         // Two calls under one index come one after the other, or alternate.
-        if another { self.calls.iter().rposition(same_id) } else { Some(at) }
+        match (name, id) {
+            (Some(_), Some(_)) if call.id.is_some() && !same_id(call) => self.calls.iter().rposition(same_id),
+            (Some(_), None) if !same_name(call) => {
+                self.calls.iter().rposition(|call| call.index == index && same_name(call))
+            }
+            _ => Some(at),
+        }
     }
 
     fn complete(&mut self, ready: &mut VecDeque<StreamEvent>) -> Result<(), Failure> {

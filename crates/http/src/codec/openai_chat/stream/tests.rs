@@ -338,3 +338,20 @@ proptest::proptest! {
         proptest::prop_assert!(failure.is_some() || events.last() == Some(&StreamEvent::End));
     }
 }
+
+/// Found in review: without ids to tell them apart, two calls under one index merged.
+#[test]
+fn calls_under_one_index_without_ids_are_told_apart_by_name() {
+    let call = |name: &str, arguments: &str| {
+        format!(
+            r#"data: {{"choices":[{{"index":0,"delta":{{"tool_calls":[{{"index":0,"id":"","function":{{"name":"{name}","arguments":"{arguments}"}}}}]}}}}]}}"#
+        )
+    };
+    let mut decoder = StreamDecoder::new(Dialect::OpenAiChat, Limits::default());
+    decoder.push(format!("{}\n\n{}\n\ndata: [DONE]\n\n", call("f", "{}"), call("g", "[]")).into());
+    let mut partial = Partial::new();
+    while let Some(event) = decoder.next_event().expect("valid") {
+        partial.push(event);
+    }
+    assert_eq!(partial.content().count(), 2);
+}
