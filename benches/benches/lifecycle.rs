@@ -65,7 +65,7 @@ impl World {
         let validating =
             Lifecycle::new(id, Arc::clone(&self.desk)).on(InitiateRequest { request, route, at });
         let validating = validating.on(ValidateRequest { at });
-        let request = validate(validating.request(), validating.route().dialect).expect("valid");
+        let request = validate(validating.request()).expect("valid");
         let ready = validating.on(ValidationPassed { request, at });
         let admission = self.gate.admit(at).expect("a closed breaker");
         ready.on(SendRequest { admission, at })
@@ -100,7 +100,7 @@ fn lifecycle(c: &mut Criterion) {
     let world = World::new();
     let mut group = c.benchmark_group("lifecycle");
 
-    let response = Response::new(vec![Block::Text("Rayleigh scattering.".to_owned())], FinishReason::Stop);
+    let response = Response::new(vec![Block::text("Rayleigh scattering.")], FinishReason::Stop);
     group.bench_function("send", |b| {
         b.iter_batched(|| response.clone(), |response| world.send(response), BatchSize::SmallInput);
     });

@@ -46,8 +46,9 @@ fn router(c: &mut Criterion) {
     let client = straight();
     let request = Request::new(MODEL).user("Why is the sky blue? ".repeat(45));
     let endpoint = Endpoint::new(Dialect::Anthropic, &base_url, "k".into()).expect("an endpoint");
-    let bytes =
-        |stream| encode(&endpoint, Call { request: &request, model: MODEL, stream }).expect("encodes");
+    let bytes = |stream| {
+        encode(&endpoint, Call { request: &request, model: MODEL, stream }).expect("encodes").request
+    };
 
     let mut group = c.benchmark_group("router: whole answer");
     let whole = bytes(false);

@@ -30,7 +30,7 @@ use leverframe_core::{
     model::{Block, Dialect, FinishReason, ProviderName, Request, RequestId, Response, StreamEvent, Usage},
     record::{Desk, Outcome, Record, Recorder},
     time::{Clock, Timestamp},
-    validate::{Scope, ValidationError, validate},
+    validate::{ValidationError, validate},
 };
 use proptest::{
     prelude::*,
@@ -183,7 +183,7 @@ fn another_stream(event: StreamEvent) -> Lifecycle<Streaming> {
     let at = Timestamp::EPOCH;
     let desk = Arc::new(Desk::new(Arc::new(Now::default()), Vec::new()));
     let route = Plan::new([route()], AttemptBudget::new(1)).next().expect("one route");
-    let request = validate(question(), Dialect::Anthropic).expect("a valid request");
+    let request = validate(question()).expect("a valid request");
     let admission = gate(BreakerConfig::default(), None).admit(at).expect("a fresh gate admits");
     Lifecycle::new(RequestId::new(at, [255; 10]), desk)
         .on(InitiateRequest { request: question(), route, at })
@@ -244,19 +244,19 @@ impl World {
             }),
             EventKind::ValidateRequest => AnyEvent::ValidateRequest(ValidateRequest { at }),
             EventKind::ValidationPassed => {
-                let request = validate(question(), Dialect::Anthropic).expect("a valid request");
+                let request = validate(question()).expect("a valid request");
                 AnyEvent::ValidationPassed(ValidationPassed { request, at })
             }
             EventKind::ValidationFailed => {
                 let (field, problem) = ("model".to_owned(), "is wrong".to_owned());
-                let error = ValidationError { field, problem, scope: Scope::ThisDialect };
+                let error = ValidationError { field, problem };
                 AnyEvent::ValidationFailed(ValidationFailed { error, at })
             }
             EventKind::SendRequest => {
                 AnyEvent::SendRequest(SendRequest { admission: self.gate.admit(at).ok()?, at })
             }
             EventKind::ReceiveResponse => {
-                let response = Response::new(vec![Block::Text("Because.".to_owned())], FinishReason::Stop);
+                let response = Response::new(vec![Block::text("Because.")], FinishReason::Stop);
                 AnyEvent::ReceiveResponse(ReceiveResponse { response, at })
             }
             EventKind::ReceiveStreamChunk => {

@@ -51,6 +51,18 @@ const KNOWN: &[(Dialect, &str, &str, &str)] = &[
         "arguments cut short by max_tokens; the SDK mends the JSON, we keep what was written",
     ),
     (
+        Dialect::OpenAiResponses,
+        "ai.azure-reasoning-encrypted-content-1.0",
+        "",
+        "four answers one after the other in one file: the stream ends with the first, the SDK reads on",
+    ),
+    (
+        Dialect::OpenAiResponses,
+        "ai.openai-shell-tool-1.0",
+        "",
+        "two answers one after the other in one file: the stream ends with the first, the SDK reads on",
+    ),
+    (
         Dialect::OpenAiChat,
         "pydantic-ai.test-openai-moderation-stream.0",
         "usage",
@@ -80,6 +92,7 @@ fn recorded_answers_are_read_as_the_sdks_read_them() {
         (Dialect::Anthropic, "anthropic"),
         (Dialect::Gemini, "gemini"),
         (Dialect::OpenAiChat, "openai_chat"),
+        (Dialect::OpenAiResponses, "openai_responses"),
     ];
     let mut problems = String::new();
     for (dialect, folder) in folders {
@@ -211,7 +224,7 @@ fn run(dialect: Dialect, folder: &Path) -> Tally {
 fn not_ours(case: &Case) -> Option<&'static str> {
     let meta = |name: &str| case.meta[name].as_str().unwrap_or_default();
     match (meta("op"), meta("kind")) {
-        ("messages" | "generateContent" | "chat", _) => None,
+        ("messages" | "generateContent" | "chat" | "responses", _) => None,
         ("streamGenerateContent", "json") => Some("a stream as a JSON array, which is not asked for"),
         ("streamGenerateContent", _) => None,
         _ => Some("not an answer of a model"),
@@ -408,8 +421,8 @@ impl Answer {
 
     fn take(&mut self, block: &Block) {
         match block {
-            Block::Text(text) => self.text.push_str(text),
-            Block::Refusal(text) => self.refusal.push_str(text),
+            Block::Text(text) => self.text.push_str(&text.text),
+            Block::Refusal(refusal) => self.refusal.push_str(&refusal.text),
             Block::Thinking(thinking) => self.thinking.push_str(&thinking.text),
             Block::ToolCall(call) => {
                 self.calls.push((call.id.clone(), call.name.clone(), call.arguments.clone()));
@@ -516,7 +529,9 @@ impl Differences {
                 number("output") + number("thoughts"),
                 number("cached"),
             ),
-            Dialect::OpenAiChat => (number("input"), number("output"), number("cached")),
+            Dialect::OpenAiChat | Dialect::OpenAiResponses => {
+                (number("input"), number("output"), number("cached"))
+            }
         };
         // xAI counts reasoning beside the completion; its total has both.
         let total = theirs["raw"]["total_tokens"].as_u64().filter(|_| dialect == Dialect::OpenAiChat);

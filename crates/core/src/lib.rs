@@ -9,15 +9,18 @@
 //! - [`lifecycle`]: the heart. Eight states, fourteen events, 26 rules; an
 //!   illegal move does not compile.
 //! - [`model`]: requests, messages, responses, stream events, usage.
+//! - [`loss`]: what a dialect cannot say of a request.
 //! - [`validate`]: every limit on a request, in one place.
 //! - [`error`]: every way a request can fail, and the one table that decides
 //!   what happens next.
 //! - [`guard`]: what has to agree before a request may be sent or sent again.
 //! - [`record`]: what is remembered of a request when it is over.
 
+pub mod catalog;
 pub mod error;
 pub mod guard;
 pub mod lifecycle;
+pub mod loss;
 pub mod model;
 pub mod record;
 pub mod time;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::{Code, ErrorKind, Failure},
     lifecycle::Journal,
+    loss::Loss,
     model::{FinishReason, ProviderName, RequestId, Usage},
     time::{Clock, Timestamp},
 };
@@ -90,6 +91,9 @@ pub struct Attempt {
     /// What it consumed, as far as the provider said. An attempt that broke
     /// off may have been billed for more.
     pub usage: Usage,
+    /// What of the request the provider's dialect could not say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<Loss>,
     /// What went wrong, if something did.
     pub failure: Option<AttemptFailure>,
 }

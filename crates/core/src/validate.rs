@@ -8,7 +8,7 @@ use std::{ops::Deref, sync::Arc};
 
 use crate::{
     error::{ErrorKind, Failure},
-    model::{Block, Dialect, MediaSource, Message, Request, Role, ToolChoice},
+    model::{Block, Extra, Json, MediaSource, Message, OutputFormat, Request, Role, Tool, ToolChoice},
 };
 
 /// Longest model name, in bytes.
@@ -20,8 +20,8 @@ pub const MAX_MESSAGES: usize = 100_000;
 pub const MAX_CONTENT_BYTES: usize = 32 << 20;
 /// Most tools in a request.
 pub const MAX_TOOLS: usize = 128;
-/// Longest tool name, in bytes.
-pub const MAX_TOOL_NAME: usize = 64;
+/// Longest tool name, in bytes (Anthropic and Gemini; OpenAI takes 64).
+pub const MAX_TOOL_NAME: usize = 128;
 /// Most stop sequences anywhere; dialects allow fewer.
 pub const MAX_STOP_SEQUENCES: usize = 64;
 /// Range of the sampling temperature; Anthropic's ends at 1.
@@ -62,44 +62,29 @@ pub struct ValidationError {
     pub field: String,
     /// What is wrong and what would be right.
     pub problem: String,
-    /// Whether another dialect might take it.
-    pub scope: Scope,
-}
-
-/// How far a problem reaches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// Wrong wherever it is sent.
-    Everywhere,
-    /// Wrong for the dialect at hand.
-    ThisDialect,
 }
 
 impl From<ValidationError> for Failure {
     fn from(error: ValidationError) -> Self {
-        let kind = match error.scope {
-            Scope::Everywhere => ErrorKind::InvalidRequest,
-            Scope::ThisDialect => ErrorKind::Unsupported,
-        };
-        Self::new(kind, error.to_string())
+        Self::new(ErrorKind::InvalidRequest, error.to_string())
     }
 }
 
-/// Checks a request: first what holds everywhere, then what `dialect` allows.
+/// Checks what holds wherever a request is sent. What one dialect cannot say is
+/// found when it is written for it: see [`loss`](crate::loss).
 ///
 /// # Errors
 /// The first problem found, naming its field.
-pub fn validate(request: Arc<Request>, dialect: Dialect) -> Result<Valid<Request>, ValidationError> {
+pub fn validate(request: Arc<Request>) -> Result<Valid<Request>, ValidationError> {
     check_model(&request)?;
     check_messages(&request)?;
     check_sampling(&request)?;
     check_tools(&request)?;
-    check_for_dialect(&request, dialect)?;
     Ok(Valid(request))
 }
 
 fn wrong(field: impl Into<String>, problem: impl Into<String>) -> ValidationError {
-    ValidationError { field: field.into(), problem: problem.into(), scope: Scope::Everywhere }
+    ValidationError { field: field.into(), problem: problem.into() }
 }
 
 fn check_model(request: &Request) -> Result<(), ValidationError> {
@@ -121,24 +106,39 @@ fn check_model(request: &Request) -> Result<(), ValidationError> {
 
 fn check_messages(request: &Request) -> Result<(), ValidationError> {
     let messages = &request.messages;
-    let Some(first) = messages.first() else {
+    if messages.is_empty() {
         return Err(wrong("messages", "is empty; add at least one user message"));
-    };
+    }
     if messages.len() > MAX_MESSAGES {
         return Err(wrong(
             "messages",
             format!("has {} entries; at most {MAX_MESSAGES} are allowed", messages.len()),
         ));
     }
-    if first.role != Role::User {
-        return Err(wrong("messages[0].role", "is assistant; a conversation begins with a user message"));
+    // Instructions may come before it, and what is opaque may be anything.
+    let is_talk = |message: &Message| !matches!(message.role, Role::System | Role::Developer);
+    if let Some((at, opening)) = messages.iter().enumerate().find(|(_, message)| is_talk(message))
+        && opening.role == Role::Assistant
+        && !is_opaque(opening)
+    {
+        let field = format!("messages[{at}].role");
+        return Err(wrong(field, "is assistant; a conversation begins with a user message"));
     }
-    let tools = request.tools.iter().map(|tool| {
-        let description = tool.description.as_ref().map_or(0, String::len);
-        description.saturating_add(tool.parameters.as_str().len())
+    let tools = request.tools.iter().map(|tool| match tool {
+        Tool::Function(function) => {
+            let description = function.description.as_ref().map_or(0, String::len);
+            description.saturating_add(json(&function.parameters)).saturating_add(extra(&function.extra))
+        }
+        Tool::Provider(opaque) => json(&opaque.json),
     });
-    let other = request.system.iter().chain(&request.stop_sequences).map(String::len);
-    let mut bytes = tools.chain(other).fold(0, usize::saturating_add);
+    let system = request.system.iter().map(|text| text.text.len().saturating_add(extra(&text.extra)));
+    let labels = request.metadata.iter().map(|(name, value)| name.len().saturating_add(value.len()));
+    let schema = request.output.as_ref().map(|output| match output {
+        OutputFormat::JsonSchema(schema) => json(&schema.schema).saturating_add(extra(&schema.extra)),
+        _ => 0,
+    });
+    let other = request.stop_sequences.iter().map(String::len).chain([extra(&request.extra)]).chain(schema);
+    let mut bytes = tools.chain(system).chain(labels).chain(other).fold(0, usize::saturating_add);
     for (at, message) in messages.iter().enumerate() {
         bytes = bytes.saturating_add(check_message(at, message)?);
     }
@@ -153,19 +153,26 @@ fn check_messages(request: &Request) -> Result<(), ValidationError> {
     Ok(())
 }
 
+fn is_opaque(message: &Message) -> bool {
+    message.content.iter().all(|block| matches!(block, Block::Opaque(_)))
+}
+
 /// Checks one message and returns the bytes it holds.
 fn check_message(at: usize, message: &Message) -> Result<usize, ValidationError> {
-    if message.content.is_empty() {
+    if message.content.is_empty() && message.extra.is_empty() {
         return Err(wrong(format!("messages[{at}].content"), "is empty; add a block or remove the message"));
     }
-    let mut bytes = 0usize;
+    let mut bytes = extra(&message.extra);
     for (nth, block) in message.content.iter().enumerate() {
         check_block(message.role, block)
             .map_err(|problem| wrong(format!("messages[{at}].content[{nth}]"), problem))?;
         bytes = bytes.saturating_add(size(block));
     }
-    let blank = |block: &Block| matches!(block, Block::Text(text) if text.trim().is_empty());
-    if message.content.iter().all(blank) {
+    let blank = |block: &Block| match block {
+        Block::Text(text) => text.text.trim().is_empty() && text.signature.is_none(),
+        _ => false,
+    };
+    if message.extra.is_empty() && message.content.iter().all(blank) {
         return Err(wrong(format!("messages[{at}].content"), "has nothing but white space"));
     }
     Ok(bytes)
@@ -178,34 +185,66 @@ fn check_block(role: Role, block: &Block) -> Result<(), String> {
             misplaced("an assistant")
         }
         (Role::Assistant, Block::ToolResult(_)) => misplaced("a user"),
+        (Role::System | Role::Developer, block) if !matches!(block, Block::Text(_) | Block::Opaque(_)) => {
+            misplaced("a user or an assistant")
+        }
         (_, Block::Image(media) | Block::Document(media) | Block::Audio(media)) => match &media.source {
             MediaSource::Inline(_) if media.media_type.is_none() => {
                 Err(format!("inline {} needs a media_type, for example image/png", block.kind()))
             }
             MediaSource::Inline(data) if data.is_empty() => Err(format!("the {} has no bytes", block.kind())),
-            MediaSource::Inline(_) | MediaSource::Url(_) => Ok(()),
+            MediaSource::Inline(_) | MediaSource::Url(_) | MediaSource::File { .. } => Ok(()),
         },
         (_, Block::ToolCall(call)) if call.id.is_empty() => Err("the tool call has no id".to_owned()),
         (_, Block::ToolCall(call)) if call.name.is_empty() => Err("the tool call has no name".to_owned()),
         (_, Block::ToolResult(result)) if result.call_id.is_empty() => {
             Err("the tool result does not say which call it answers".to_owned())
         }
+        (_, Block::ToolResult(result)) if result.content.iter().any(|block| !fits_in_result(block)) => {
+            Err("a tool result holds text, media and opaque blocks only".to_owned())
+        }
         (_, _) => Ok(()),
     }
 }
 
+fn fits_in_result(block: &Block) -> bool {
+    matches!(
+        block,
+        Block::Text(_) | Block::Image(_) | Block::Document(_) | Block::Audio(_) | Block::Opaque(_)
+    )
+}
+
+fn json(json: &Json) -> usize {
+    json.as_str().len()
+}
+
+fn extra(extra: &Extra) -> usize {
+    extra
+        .iter()
+        .map(|field| json(&field.value).saturating_add(field.name.len()))
+        .fold(0, usize::saturating_add)
+}
+
 fn size(block: &Block) -> usize {
-    match block {
-        Block::Text(text) | Block::Refusal(text) => text.len(),
+    let content = match block {
+        Block::Text(text) => {
+            let citations = text.citations.iter().map(|citation| json(&citation.source.json));
+            citations.fold(text.text.len(), usize::saturating_add)
+        }
+        Block::Refusal(refusal) => refusal.text.len(),
         Block::Image(media) | Block::Document(media) | Block::Audio(media) => match &media.source {
-            MediaSource::Url(url) => url.len(),
+            MediaSource::Url(place) | MediaSource::File { id: place, .. } => place.len(),
             MediaSource::Inline(data) => data.len(),
         },
         Block::ToolCall(call) => call.name.len().saturating_add(call.arguments.len()),
         Block::ToolResult(result) => result.content.iter().map(size).fold(0, usize::saturating_add),
-        Block::Thinking(thinking) => thinking.text.len(),
-        Block::Opaque(opaque) => opaque.json.as_str().len(),
-    }
+        Block::Thinking(thinking) => {
+            let signature = thinking.signature.as_ref().map_or(0, |signature| signature.value.len());
+            thinking.text.len().saturating_add(signature)
+        }
+        Block::Opaque(opaque) => json(&opaque.json),
+    };
+    content.saturating_add(block.extra().map_or(0, extra))
 }
 
 fn check_range(field: &str, value: Option<f64>, (low, high): (f64, f64)) -> Result<(), ValidationError> {
@@ -249,83 +288,36 @@ fn check_tools(request: &Request) -> Result<(), ValidationError> {
         ));
     }
     for (at, tool) in request.tools.iter().enumerate() {
-        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        let Tool::Function(tool) = tool else { continue };
+        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':');
         if tool.name.is_empty() || tool.name.len() > MAX_TOOL_NAME || !tool.name.chars().all(legal) {
-            let rule = format!("must be 1 to {MAX_TOOL_NAME} letters, digits, '_' or '-'");
+            let rule = format!("must be 1 to {MAX_TOOL_NAME} letters, digits, '_', '-', '.' or ':'");
             return Err(wrong(format!("tools[{at}].name"), rule));
         }
         if !tool.parameters.as_str().trim_start().starts_with('{') {
             return Err(wrong(format!("tools[{at}].parameters"), "must be a JSON Schema object"));
         }
     }
+    let known = |name: &String| request.tools.iter().any(|tool| tool.name() == Some(name));
+    let unknown =
+        |name: &String| Err(wrong("tool_choice", format!("names {name:?}, which is not among the tools")));
     match &request.tool_choice {
-        ToolChoice::Named(name) if !request.tools.iter().any(|tool| tool.name == *name) => {
-            Err(wrong("tool_choice", format!("names {name:?}, which is not among the tools")))
-        }
-        ToolChoice::Required if request.tools.is_empty() => {
+        Some(ToolChoice::Named(name)) if !known(name) => unknown(name),
+        Some(ToolChoice::Allowed { names, .. }) => match names.iter().find(|name| !known(name)) {
+            Some(name) => unknown(name),
+            None => Ok(()),
+        },
+        Some(ToolChoice::Required) if request.tools.is_empty() => {
             Err(wrong("tool_choice", "requires a tool, and there is none"))
         }
         _ => Ok(()),
     }
 }
 
-/// What one dialect allows less of than the others.
-struct DialectLimits {
-    temperature: f64,
-    stop_sequences: usize,
-    top_k: bool,
-    seed: bool,
-    penalties: bool,
-}
-
-/// From the providers' API references: Anthropic Messages, Gemini
-/// `GenerationConfig`, OpenAI Chat Completions.
-const fn limits(dialect: Dialect) -> DialectLimits {
-    match dialect {
-        Dialect::Anthropic => DialectLimits {
-            temperature: 1.0,
-            stop_sequences: MAX_STOP_SEQUENCES,
-            top_k: true,
-            seed: false,
-            penalties: false,
-        },
-        Dialect::Gemini => {
-            DialectLimits { temperature: 2.0, stop_sequences: 5, top_k: true, seed: true, penalties: true }
-        }
-        Dialect::OpenAiChat => {
-            DialectLimits { temperature: 2.0, stop_sequences: 4, top_k: false, seed: true, penalties: true }
-        }
-    }
-}
-
-fn check_for_dialect(request: &Request, dialect: Dialect) -> Result<(), ValidationError> {
-    let limits = limits(dialect);
-    let sampling = &request.sampling;
-    let not_here = |field: &str, problem: String| {
-        Err(ValidationError { field: field.to_owned(), problem, scope: Scope::ThisDialect })
-    };
-    if sampling.temperature.is_some_and(|temperature| temperature > limits.temperature) {
-        return not_here("temperature", format!("is above {}, the most {dialect} takes", limits.temperature));
-    }
-    if request.stop_sequences.len() > limits.stop_sequences {
-        return not_here("stop_sequences", format!("has more than {dialect}'s {}", limits.stop_sequences));
-    }
-    let absent = [
-        ("top_k", sampling.top_k.is_some() && !limits.top_k),
-        ("seed", sampling.seed.is_some() && !limits.seed),
-        ("presence_penalty", sampling.presence_penalty.is_some() && !limits.penalties),
-        ("frequency_penalty", sampling.frequency_penalty.is_some() && !limits.penalties),
-    ];
-    match absent.into_iter().find(|(_, wanted)| *wanted) {
-        Some((field, _)) => not_here(field, format!("is not part of {dialect}; leave it out")),
-        None => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Json, Tool};
+    use crate::model::Function;
 
     fn hello() -> Request {
         Request::new("m").user("hello")
@@ -333,21 +325,17 @@ mod tests {
 
     #[test]
     fn errors_name_the_field() {
-        let tool = |name: &str, parameters: &str| Tool {
-            name: name.to_owned(),
-            description: None,
-            parameters: Json::parse(parameters).expect("JSON"),
-        };
+        let tool = |name: &str, parameters: &str| Function::new(name, Json::parse(parameters).expect("JSON"));
         let cases = [
             (Request::new("").user("x"), "model"),
             (Request::new("two words").user("x"), "model"),
             (Request::new("m".repeat(300)).user("x"), "model"),
             (Request::new("m"), "messages"),
             (Request::new("m").assistant("x"), "messages[0].role"),
-            (hello().message(Message { role: Role::User, content: vec![] }), "messages[1].content"),
+            (hello().message(Message::new(Role::User, vec![])), "messages[1].content"),
             (hello().assistant(" \n"), "messages[1].content"),
             (
-                hello().message(Message { role: Role::User, content: vec![Block::Refusal("no".into())] }),
+                hello().message(Message::new(Role::User, vec![Block::Refusal("no".into())])),
                 "messages[1].content[0]",
             ),
             (hello().temperature(9.0), "temperature"),
@@ -364,18 +352,8 @@ mod tests {
             (Request::new("m").user("x".repeat(MAX_CONTENT_BYTES + 1)), "messages"),
         ];
         for (request, field) in cases {
-            for dialect in Dialect::ALL {
-                let error = validate(Arc::new(request.clone()), dialect).expect_err(field);
-                assert_eq!(error.field, field);
-                assert_eq!(error.scope, Scope::Everywhere, "{error}");
-            }
+            let error = validate(Arc::new(request)).expect_err(field);
+            assert_eq!(error.field, field);
         }
-    }
-
-    #[test]
-    fn what_one_dialect_cannot_do_another_may() {
-        let error = validate(Arc::new(hello().temperature(1.5)), Dialect::Anthropic).expect_err("too hot");
-        assert_eq!((error.field.as_str(), error.scope), ("temperature", Scope::ThisDialect));
-        assert!(validate(Arc::new(hello().temperature(1.5)), Dialect::Gemini).is_ok());
     }
 }

@@ -22,8 +22,8 @@ impl Builder {
         self
     }
 
-    /// The only models this provider knows. Calls of any other are answered
-    /// with its 404. Without this every name is known.
+    /// The only models this provider knows, which are listed too. Calls of any
+    /// other are answered with its 404 (Responses: 400). Without this every name is known.
     pub fn models<M: Into<String>>(
         mut self,
         provider: Provider,

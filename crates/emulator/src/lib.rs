@@ -1,8 +1,9 @@
 //! Three fake providers on loopback with scripted faults.
 //!
 //! Speaks Anthropic Messages, Gemini `generateContent` and
-//! `streamGenerateContent`, and OpenAI Chat Completions, over HTTP/1.1 and
-//! HTTP/2 with prior knowledge, streaming and not. Made for testing what
+//! `streamGenerateContent`, and OpenAI Chat Completions (at Azure's addresses
+//! as well) and Responses, over HTTP/1.1 and HTTP/2 with prior knowledge,
+//! streaming and not. It counts tokens and lists models. Made for testing what
 //! talks to these APIs: answers are faithful (events, usage, headers, request
 //! ids, error bodies), faults are real (connections do break), and nothing
 //! leaves the machine.
@@ -32,8 +33,24 @@
 //! 4. else a text that quotes the question.
 //!
 //! A call that the provider would refuse anyway (no key, no such path, a body
-//! that is not JSON or lacks a required field, a model that is not known) is
-//! refused in the provider's words and takes no step.
+//! that is not JSON or lacks a required field, a parameter or a model that is
+//! not known) is refused in the provider's words and takes no step. Neither
+//! does one that counts tokens or lists models.
+//!
+//! OpenAI's two APIs are one [`Provider`] and share its steps; the path of a
+//! call says which of them it is for, and [`Call::path`] which it was.
+//!
+//! # Counted tokens
+//!
+//! Each text of a request has a token for every four bytes, rounded up; so
+//! have its tools, as compact JSON; and three more are for what is around
+//! them. What the endpoints for counting say is what usage reports.
+//!
+//! # Lists of models
+//!
+//! A handful of known names, or those that [`Builder::models`] gives. At
+//! `/v1/models` a call with `x-api-key` or `anthropic-version` gets
+//! Anthropic's shape, any other one OpenAI's, which names no limits.
 //!
 //! # Time
 //!
@@ -75,7 +92,7 @@ pub enum Provider {
     Anthropic,
     /// Gemini.
     Gemini,
-    /// OpenAI Chat Completions.
+    /// OpenAI Chat Completions and Responses.
     OpenAi,
 }
 

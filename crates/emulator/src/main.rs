@@ -36,7 +36,7 @@ A script is a list of entries:
   cycle        the same, going round several steps
 
 A step may have one of these answers (the default text, if none):
-  text, tokens ["a ", "b"], tool_call {name, arguments}, refusal true,
+  text, tokens ["a ", "b"], tool_call {name, arguments}, refusal (true or its words),
   fault, body (with status, content_type), before_headers (close, reset, stall)
 one of these interruptions, after so many tokens:
   end_after, close_after, reset_after, stall_after, malformed_after,
@@ -52,7 +52,8 @@ Faults, as the provider reports them:
 /// Fake Anthropic, Gemini and OpenAI servers on 127.0.0.1, with scripted faults.
 ///
 /// Any key is accepted and, unless told otherwise, any model. Answers quote
-/// the question. Nothing leaves this machine.
+/// the question. OpenAI is Chat Completions and Responses. Nothing leaves this
+/// machine.
 #[derive(Parser)]
 #[command(version, after_help = "Examples and the script's format: --help", after_long_help = MORE)]
 struct Arguments {

@@ -14,6 +14,8 @@ use leverframe_http::{
     transport::{Clocks, Transport, TransportConfig, TransportError},
 };
 
+use secrecy::ExposeSecret;
+
 use crate::{
     Provider, Router,
     clock::SystemClock,
@@ -247,9 +249,16 @@ fn configure(providers: &[Provider]) -> Result<Vec<Configured>, BuildError> {
         let wrong = |error| BuildError::Endpoint { provider: provider.name.clone(), error };
         let mut endpoint =
             Endpoint::new(provider.dialect, &provider.base_url, provider.key.clone()).map_err(wrong)?;
-        if let Some(version) = &provider.anthropic_version {
-            endpoint = endpoint.with_anthropic_version(version).map_err(wrong)?;
+        if let Some(version) = &provider.api_version {
+            endpoint = endpoint.with_api_version(version).map_err(wrong)?;
         }
+        for (header, value) in &provider.headers {
+            endpoint = endpoint.with_header(header, value.expose_secret()).map_err(wrong)?;
+        }
+        if let Some(auth) = provider.auth {
+            endpoint = endpoint.with_auth(auth);
+        }
+        endpoint = endpoint.with_compat(provider.compat);
         let limit = provider.requests_per_minute.map(RequestsPerMinute::new).transpose()?;
         configured.push(Configured {
             name,

@@ -90,16 +90,19 @@ pub use leverframe_core::{
     error::{Clock, Code, ErrorKind, Failure},
     guard::{Backoff, BreakerConfig, BreakerState, ConfigError, RetryPolicy},
     lifecycle::{Entry, EventKind, Journal, Route, State, StateKind},
+    loss::{Loss, Weight},
     model::{
-        Block, Dialect, FinishReason, Json, Media, MediaSource, Message, NameError, Opaque, Partial,
-        ProviderName, Request, RequestId, Response, Role, Sampling, StreamEvent, Thinking, Tokens, Tool,
+        Block, CacheControl, CacheTtl, Citation, Dialect, Effort, Extra, Family, Field, FinishReason,
+        Function, Json, Losses, Media, MediaSource, Message, NameError, Opaque, OutputFormat, Partial, Place,
+        ProviderName, Reasoning, Refusal, Request, RequestId, Response, Role, SafetySetting, Sampling,
+        Schema, ServiceTier, Signature, StreamEvent, Summary, Text, Thinking, ThinkingMode, Tokens, Tool,
         ToolCall, ToolChoice, ToolResult, Usage,
     },
     record::{Attempt, AttemptFailure, Outcome, Record, Recorder},
     time::Timestamp,
 };
 pub use leverframe_http::{
-    codec::EndpointError,
+    codec::{Auth, Compat, EndpointError, ReasoningField},
     sse::Limits as StreamLimits,
     transport::{Clocks, TransportConfig, TransportError},
 };

@@ -1,6 +1,7 @@
 //! A provider: where it is, how it is spoken to, what it may be asked.
 
 use leverframe_core::model::Dialect;
+use leverframe_http::codec::{Auth, Compat, Endpoint, ReasoningField};
 use secrecy::SecretString;
 
 /// How to reach one provider. Start from [`Provider::anthropic`],
@@ -15,7 +16,11 @@ pub struct Provider {
     pub(crate) key: SecretString,
     pub(crate) default_model: String,
     pub(crate) requests_per_minute: Option<u32>,
-    pub(crate) anthropic_version: Option<String>,
+    pub(crate) api_version: Option<String>,
+    pub(crate) auth: Option<Auth>,
+    pub(crate) compat: Compat,
+    /// Headers that go with every request. Their values may be secrets.
+    pub(crate) headers: Vec<(String, SecretString)>,
 }
 
 impl Provider {
@@ -23,11 +28,14 @@ impl Provider {
         Self {
             name: name.to_owned(),
             dialect,
-            base_url: leverframe_http::codec::Endpoint::default_base_url(dialect).to_owned(),
+            base_url: Endpoint::default_base_url(dialect).to_owned(),
             key,
             default_model: default_model.to_owned(),
             requests_per_minute: None,
-            anthropic_version: None,
+            api_version: None,
+            auth: None,
+            compat: Compat::default(),
+            headers: Vec::new(),
         }
     }
 
@@ -44,6 +52,75 @@ impl Provider {
     /// OpenAI, called `openai`. Falls back to `gpt-4.1-mini`.
     pub fn openai(key: impl Into<SecretString>) -> Self {
         Self::new("openai", Dialect::OpenAiChat, "gpt-4.1-mini", key.into())
+    }
+
+    /// OpenAI's newer API, Responses, called `openai`. It shows reasoning, and
+    /// its newest models take tools nowhere else.
+    pub fn openai_responses(key: impl Into<SecretString>) -> Self {
+        Self::new("openai", Dialect::OpenAiResponses, "gpt-4.1-mini", key.into())
+    }
+
+    /// A server that speaks like OpenAI Chat Completions, at `base_url`, which
+    /// usually ends in `/v1`.
+    ///
+    /// Nothing is taken for granted that was not there from the beginning;
+    /// [`compat`](Self::compat) switches on what the server has. Give it a
+    /// [`default_model`](Self::default_model) of its own.
+    pub fn openai_compatible(name: &str, base_url: &str, key: impl Into<SecretString>) -> Self {
+        let mut provider = Self::new(name, Dialect::OpenAiChat, "default", key.into()).base_url(base_url);
+        provider.compat = Compat::conservative();
+        provider
+    }
+
+    /// OpenAI's models at Azure, called `azure`. The deployment is the model;
+    /// the API version is a date such as `2024-10-21`.
+    pub fn azure(resource: &str, api_version: &str, key: impl Into<SecretString>) -> Self {
+        let base = format!("https://{resource}.openai.azure.com/openai/deployments/{{model}}");
+        let mut provider = Self::new("azure", Dialect::OpenAiChat, "default", key.into()).base_url(base);
+        provider.auth = Some(Auth::ApiKey);
+        provider.api_version(api_version)
+    }
+
+    /// Ollama on this machine, called `ollama`. It asks for no key.
+    pub fn ollama() -> Self {
+        let provider = Self::openai_compatible("ollama", "http://127.0.0.1:11434/v1", "none");
+        provider.auth(Auth::None).compat(Compat { top_k: true, ..Compat::conservative() })
+    }
+
+    /// Groq, called `groq`.
+    pub fn groq(key: impl Into<SecretString>) -> Self {
+        let compat = Compat {
+            max_tokens: false,
+            reasoning: Some(ReasoningField::Reasoning),
+            ..Compat::conservative()
+        };
+        Self::openai_compatible("groq", "https://api.groq.com/openai/v1", key).compat(compat)
+    }
+
+    /// Mistral, called `mistral`.
+    pub fn mistral(key: impl Into<SecretString>) -> Self {
+        let compat = Compat { stream_options: false, ..Compat::conservative() };
+        Self::openai_compatible("mistral", "https://api.mistral.ai/v1", key).compat(compat)
+    }
+
+    /// DeepSeek, called `deepseek`.
+    pub fn deepseek(key: impl Into<SecretString>) -> Self {
+        let reasoning = Some(ReasoningField::ReasoningContent);
+        let compat = Compat { reasoning, json_schema: false, ..Compat::conservative() };
+        Self::openai_compatible("deepseek", "https://api.deepseek.com", key).compat(compat)
+    }
+
+    /// xAI, called `xai`.
+    pub fn xai(key: impl Into<SecretString>) -> Self {
+        let compat = Compat { max_tokens: false, ..Compat::conservative() };
+        Self::openai_compatible("xai", "https://api.x.ai/v1", key).compat(compat)
+    }
+
+    /// OpenRouter, called `openrouter`.
+    pub fn openrouter(key: impl Into<SecretString>) -> Self {
+        let reasoning = Some(ReasoningField::Reasoning);
+        let compat = Compat { reasoning, cache_control: true, top_k: true, ..Compat::conservative() };
+        Self::openai_compatible("openrouter", "https://openrouter.ai/api/v1", key).compat(compat)
     }
 
     /// Calls it something else: 1 to 64 letters, digits, `.`, `_` or `-`.
@@ -75,10 +152,33 @@ impl Provider {
         self
     }
 
-    /// Asks for another version of the Anthropic API than `2023-06-01`.
+    /// Asks for a version of the API: a date for Anthropic (`2023-06-01`, unless
+    /// set) and Azure, `v1` or `v1beta` for Gemini.
     #[must_use]
-    pub fn anthropic_version(mut self, version: impl Into<String>) -> Self {
-        self.anthropic_version = Some(version.into());
+    pub fn api_version(mut self, version: impl Into<String>) -> Self {
+        self.api_version = Some(version.into());
+        self
+    }
+
+    /// Sends the key in another place than the dialect's own.
+    #[must_use]
+    pub fn auth(mut self, auth: Auth) -> Self {
+        self.auth = Some(auth);
+        self
+    }
+
+    /// Says what a server that speaks like OpenAI Chat Completions takes.
+    #[must_use]
+    pub fn compat(mut self, compat: Compat) -> Self {
+        self.compat = compat;
+        self
+    }
+
+    /// Sends a header with every request, for example `openai-organization` or
+    /// `anthropic-beta`.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<SecretString>) -> Self {
+        self.headers.push((name.into(), value.into()));
         self
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{EventKind, Journal, Lifecycle, Route, State, StateKind, Terminal, Visibility};
 use crate::{
     error::{ErrorKind, Failure},
+    loss::Loss,
     model::{Request, RequestId, Response, Usage},
     record::{Attempt, Desk, Outcome, Record},
     time::Timestamp,
@@ -50,6 +51,8 @@ pub(super) struct Book {
     attempts: Vec<Attempt>,
     /// Whether the last attempt is still going on.
     attempt_open: bool,
+    /// What the dialect of the route at hand could not say.
+    losses: Vec<Loss>,
     /// The first failure of something that was sent.
     first_failure: Option<Failure>,
     /// The first failure of something that was not.
@@ -70,6 +73,7 @@ impl Book {
             journal: Journal::new(),
             attempts: Vec::new(),
             attempt_open: false,
+            losses: Vec::new(),
             first_failure: None,
             first_refusal: None,
             outcome: None,
@@ -111,8 +115,13 @@ impl Book {
 
     /// An attempt is out.
     pub(super) fn sent(&mut self, route: &Route, at: Timestamp) {
-        self.attempts.push(attempt(route, true, at));
+        self.attempts.push(Attempt { losses: self.losses.clone(), ..attempt(route, true, at) });
         self.attempt_open = true;
+    }
+
+    /// The request was written down for a route, and this could not be said.
+    pub(super) fn lost(&mut self, losses: Vec<Loss>) {
+        self.losses = losses;
     }
 
     /// The provider has named the call.
@@ -248,6 +257,7 @@ fn attempt(route: &Route, sent: bool, at: Timestamp) -> Attempt {
         ended_at: at,
         provider_request_id: None,
         usage: Usage::default(),
+        losses: Vec::new(),
         failure: None,
     }
 }

@@ -6,6 +6,7 @@ use super::{EventKind, Journal, NextRoute, Route, Seen, State, StateKind, Unseen
 use crate::{
     error::Failure,
     guard::{Admission, Draw, RetryPermit},
+    loss::Loss,
     model::{Partial, Request, RequestId, Response, TerminalFrame},
     record::{Desk, Record},
     time::Timestamp,
@@ -250,6 +251,14 @@ impl<P: Phase, V: Visibility> Lifecycle<Requesting<P>, V> {
     /// The route it takes.
     pub fn route(&self) -> &Arc<Route> {
         &self.state.route
+    }
+}
+
+impl<V: Visibility> Lifecycle<Requesting<Ready>, V> {
+    /// Keeps what the route's dialect could not say of the request, for the
+    /// record of every attempt on it.
+    pub fn lost(&mut self, losses: Vec<Loss>) {
+        self.book.lost(losses);
     }
 }
 

@@ -400,8 +400,8 @@ fn continued(shown: &str, mut response: Response) -> Response {
         return response;
     }
     match response.content.first_mut() {
-        Some(Block::Text(text)) => text.insert_str(0, shown),
-        _ => response.content.insert(0, Block::Text(shown.to_owned())),
+        Some(Block::Text(text)) => text.text.insert_str(0, shown),
+        _ => response.content.insert(0, Block::text(shown)),
     }
     response
 }

@@ -20,11 +20,36 @@ pub enum Dialect {
     Gemini,
     /// OpenAI Chat Completions, `POST /v1/chat/completions`.
     OpenAiChat,
+    /// OpenAI Responses, `POST /v1/responses`.
+    OpenAiResponses,
+}
+
+/// Who defines a dialect. Files and model names belong to a family; what the
+/// JSON looks like, to a [`Dialect`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Family {
+    /// Claude.
+    Anthropic,
+    /// Gemini.
+    Google,
+    /// OpenAI, and whoever speaks like it.
+    #[serde(rename = "openai")]
+    OpenAi,
 }
 
 impl Dialect {
     /// All dialects, in the order of declaration.
-    pub const ALL: [Self; 3] = [Self::Anthropic, Self::Gemini, Self::OpenAiChat];
+    pub const ALL: [Self; 4] = [Self::Anthropic, Self::Gemini, Self::OpenAiChat, Self::OpenAiResponses];
+
+    /// Who defines it.
+    pub const fn family(self) -> Family {
+        match self {
+            Self::Anthropic => Family::Anthropic,
+            Self::Gemini => Family::Google,
+            Self::OpenAiChat | Self::OpenAiResponses => Family::OpenAi,
+        }
+    }
 }
 
 impl fmt::Display for Dialect {
@@ -33,6 +58,7 @@ impl fmt::Display for Dialect {
             Self::Anthropic => "Anthropic Messages",
             Self::Gemini => "Gemini generateContent",
             Self::OpenAiChat => "OpenAI Chat Completions",
+            Self::OpenAiResponses => "OpenAI Responses",
         })
     }
 }

@@ -1,24 +1,38 @@
 //! The model of a conversation: ours, not any provider's.
 //!
 //! Content is an ordered list of typed [`Block`]s. What a provider sends that
-//! is not modelled here is kept byte for byte as [`Opaque`] and can be
-//! returned to a provider of the same [`Dialect`].
+//! is not modelled here is kept byte for byte, whole blocks as [`Opaque`] and
+//! fields as [`Extra`], and can be returned to a provider of the same
+//! [`Dialect`].
 //!
 //! Absent is not zero: what a provider did not say is `None` or
 //! [`Tokens::Unknown`].
 
+mod block;
+mod extra;
 mod ids;
 mod message;
 mod partial;
 mod request;
 mod response;
+mod settings;
 mod stream;
+mod tool;
 mod usage;
 
-pub use ids::{Dialect, NameError, ProviderName, RequestId};
-pub use message::{Block, Json, Media, MediaSource, Message, Opaque, Role, Thinking, ToolCall, ToolResult};
+pub use block::{
+    Block, Citation, Media, MediaSource, Refusal, Signature, Text, Thinking, ToolCall, ToolResult,
+};
+pub use extra::{Extra, Field, Json, Opaque};
+pub use ids::{Dialect, Family, NameError, ProviderName, RequestId};
+pub use message::{Message, Role};
 pub use partial::{Partial, TerminalFrame};
-pub use request::{Request, Sampling, Tool, ToolChoice};
+pub use request::Request;
 pub use response::{FinishReason, Response};
-pub use stream::StreamEvent;
+pub use settings::{
+    CacheControl, CacheTtl, Effort, Losses, OutputFormat, Reasoning, SafetySetting, Sampling, Schema,
+    ServiceTier, Summary, ThinkingMode,
+};
+pub use stream::{Place, StreamEvent};
+pub use tool::{Function, Tool, ToolChoice};
 pub use usage::{Tokens, Usage};

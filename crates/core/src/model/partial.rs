@@ -2,7 +2,10 @@
 
 use bytestring::ByteString;
 
-use super::{Block, FinishReason, Response, StreamEvent, Thinking, ToolCall, Usage};
+use super::{
+    Block, Extra, FinishReason, Place, Refusal, Response, Signature, StreamEvent, Text, Thinking, ToolCall,
+    Usage,
+};
 
 /// Folds stream events into the response a non-streaming call would give.
 ///
@@ -16,6 +19,8 @@ pub struct Partial {
     /// Blocks with the index they were opened under, in order of opening.
     blocks: Vec<(u32, Block)>,
     usage: Usage,
+    message_extra: Extra,
+    extra: Extra,
     finish: Option<(FinishReason, ByteString, Option<ByteString>)>,
     ended: bool,
 }
@@ -39,7 +44,7 @@ impl Partial {
     pub(crate) fn continuing(text: &str) -> Self {
         let mut partial = Self::default();
         if !text.is_empty() {
-            partial.blocks.push((0, Block::Text(text.to_owned())));
+            partial.blocks.push((0, Block::text(text)));
         }
         partial
     }
@@ -52,41 +57,44 @@ impl Partial {
                 self.model = model.or_else(|| self.model.take());
             }
             StreamEvent::TextDelta { index, text } => match self.block(index) {
-                Some(Block::Text(whole)) => whole.push_str(&text),
-                _ => self.open(index, Block::Text(text.to_string())),
+                Some(Block::Text(whole)) => whole.text.push_str(&text),
+                _ => self.open(index, Block::text(&*text)),
             },
             StreamEvent::RefusalDelta { index, text } => match self.block(index) {
-                Some(Block::Refusal(whole)) => whole.push_str(&text),
-                _ => self.open(index, Block::Refusal(text.to_string())),
+                Some(Block::Refusal(whole)) => whole.text.push_str(&text),
+                _ => self.open(index, Block::Refusal(Refusal::from(&*text))),
             },
             StreamEvent::ThinkingDelta { index, text } => match self.block(index) {
                 Some(Block::Thinking(thinking)) => thinking.text.push_str(&text),
-                _ => self.open(index, Block::Thinking(Thinking { text: text.to_string(), signature: None })),
+                _ => self.open(index, Block::Thinking(Thinking::new(&*text))),
             },
-            StreamEvent::Signature { index, signature } => match self.block(index) {
-                Some(Block::Thinking(thinking)) => thinking.signature = Some(signature.to_string()),
-                Some(Block::ToolCall(call)) => call.signature = Some(signature.to_string()),
-                _ => {
-                    let signature = Some(signature.to_string());
-                    self.open(index, Block::Thinking(Thinking { text: String::new(), signature }));
-                }
+            StreamEvent::Signature { index, dialect, signature } => {
+                self.sign(index, Signature { dialect, value: signature.to_string() });
+            }
+            StreamEvent::Citation { index, citation } => match self.block(index) {
+                Some(Block::Text(text)) => text.citations.push(*citation),
+                _ => self.open(index, Block::Text(Text { citations: vec![*citation], ..Text::default() })),
             },
             StreamEvent::ToolCallStart { index, id, name } => {
-                let (id, name) = (id.to_string(), name.to_string());
-                self.open(
-                    index,
-                    Block::ToolCall(ToolCall { id, name, arguments: String::new(), signature: None }),
-                );
+                self.open(index, Block::ToolCall(ToolCall::new(&*id, &*name, "")));
             }
             StreamEvent::ToolCallDelta { index, arguments } => match self.block(index) {
                 Some(Block::ToolCall(call)) => call.arguments.push_str(&arguments),
-                _ => {
-                    let arguments = arguments.to_string();
-                    let call =
-                        ToolCall { id: String::new(), name: String::new(), arguments, signature: None };
-                    self.open(index, Block::ToolCall(call));
-                }
+                _ => self.open(index, Block::ToolCall(ToolCall::new("", "", &*arguments))),
             },
+            StreamEvent::Extra { of, field, append } => {
+                let extra = match of {
+                    Place::Block(index) => self.block(index).and_then(Block::extra_mut),
+                    Place::Message => Some(&mut self.message_extra),
+                    Place::Answer => Some(&mut self.extra),
+                };
+                match (extra, append) {
+                    (Some(extra), true) => extra.append(*field),
+                    (Some(extra), false) => extra.set(*field),
+                    // A field of a block that is not there belongs to nothing.
+                    (None, _) => {}
+                }
+            }
             StreamEvent::Opaque { index, block } => self.open(index, Block::Opaque(block)),
             StreamEvent::BlockEnd { .. } => {}
             StreamEvent::Usage(usage) => self.usage = usage,
@@ -94,6 +102,22 @@ impl Partial {
                 self.finish = Some((reason, raw, stop_sequence));
             }
             StreamEvent::End => self.ended = true,
+        }
+    }
+
+    fn sign(&mut self, index: u32, signature: Signature) {
+        let place = match self.block(index) {
+            Some(Block::Text(text)) => Some(&mut text.signature),
+            Some(Block::Thinking(thinking)) => Some(&mut thinking.signature),
+            Some(Block::ToolCall(call)) => Some(&mut call.signature),
+            _ => None,
+        };
+        match place {
+            Some(place) => *place = Some(signature),
+            None => {
+                let thinking = Thinking { signature: Some(signature), ..Thinking::default() };
+                self.open(index, Block::Thinking(thinking));
+            }
         }
     }
 
@@ -109,7 +133,7 @@ impl Partial {
     pub fn text(&self) -> String {
         self.content()
             .filter_map(|block| match block {
-                Block::Text(text) => Some(text.as_str()),
+                Block::Text(text) => Some(text.text.as_str()),
                 _ => None,
             })
             .collect()
@@ -136,6 +160,12 @@ impl Partial {
         self.ended
     }
 
+    /// The whole answer, if the provider has said that it is whole.
+    pub fn whole(self) -> Option<Response> {
+        let proof = self.terminal_frame()?;
+        Some(self.into_response(proof))
+    }
+
     /// The evidence that completes a stream, once [`StreamEvent::End`] was seen.
     pub(crate) fn terminal_frame(&self) -> Option<TerminalFrame> {
         self.ended.then_some(TerminalFrame(()))
@@ -151,10 +181,12 @@ impl Partial {
             id: self.id.map(|id| id.to_string()),
             model: self.model.map(|model| model.to_string()),
             content: self.blocks.into_iter().map(|(_, block)| finished(block)).collect(),
+            message_extra: self.message_extra,
             finish,
             finish_raw: raw,
             stop_sequence: stop_sequence.map(|sequence| sequence.to_string()),
             usage: self.usage,
+            extra: self.extra,
         }
     }
 }

@@ -1,8 +1,11 @@
 //! What a caller asks for.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use super::{Block, Json, Message, Role};
+use super::{
+    Block, CacheControl, Dialect, Extra, Field, Json, Losses, Message, OutputFormat, Reasoning, Role,
+    SafetySetting, Sampling, ServiceTier, Text, Tool, ToolChoice,
+};
 
 /// A request to a model, in no provider's dialect.
 ///
@@ -23,20 +26,49 @@ use super::{Block, Json, Message, Role};
 pub struct Request {
     /// The model's name as the caller knows it.
     pub model: String,
-    /// The system prompt.
-    pub system: Option<String>,
+    /// The system prompt, in one piece or several.
+    pub system: Vec<Text>,
     /// The conversation so far, oldest first.
     pub messages: Vec<Message>,
     /// Tools the model may call.
     pub tools: Vec<Tool>,
-    /// Whether the model must, may or must not call a tool.
-    pub tool_choice: ToolChoice,
+    /// Whether the model must, may or must not call a tool. `None` leaves the
+    /// provider's default: the model decides.
+    pub tool_choice: Option<ToolChoice>,
+    /// Whether several tools may be called in one turn. `None` leaves the
+    /// provider's default: they may.
+    pub parallel_tool_calls: Option<bool>,
     /// Most tokens the answer may have, reasoning included.
     pub max_output_tokens: Option<u32>,
     /// How the next token is drawn.
     pub sampling: Sampling,
     /// Texts that end the answer when the model writes one.
     pub stop_sequences: Vec<String>,
+    /// How much the model is to think.
+    pub reasoning: Option<Reasoning>,
+    /// The form the answer must have.
+    pub output: Option<OutputFormat>,
+    /// Log probabilities of the answer's tokens, and of so many others in the
+    /// place of each.
+    pub logprobs: Option<u32>,
+    /// From when on harmful content is blocked (Gemini).
+    pub safety: Vec<SafetySetting>,
+    /// How fast and at which price.
+    pub service_tier: Option<ServiceTier>,
+    /// Who the caller asks for, in a form that tells the provider nothing of
+    /// the person. For the provider's abuse detection.
+    pub user: Option<String>,
+    /// Labels to find the request by in the provider's records.
+    pub metadata: BTreeMap<String, String>,
+    /// Requests with the same key are more likely to find the same prompt
+    /// cache (OpenAI).
+    pub cache_key: Option<String>,
+    /// A prompt cache whose end the provider chooses (Anthropic).
+    pub cache: Option<CacheControl>,
+    /// What is not modelled, for the dialects that know it.
+    pub extra: Extra,
+    /// What may get lost where a dialect cannot say all of this.
+    pub losses: Losses,
     /// Most time the whole request may take, retries and fallbacks included.
     /// `None` takes the router's default.
     pub timeout: Option<Duration>,
@@ -47,13 +79,25 @@ impl Request {
     pub fn new(model: impl Into<String>) -> Self {
         Self {
             model: model.into(),
-            system: None,
+            system: Vec::new(),
             messages: Vec::new(),
             tools: Vec::new(),
-            tool_choice: ToolChoice::Auto,
+            tool_choice: None,
+            parallel_tool_calls: None,
             max_output_tokens: None,
             sampling: Sampling::default(),
             stop_sequences: Vec::new(),
+            reasoning: None,
+            output: None,
+            logprobs: None,
+            safety: Vec::new(),
+            service_tier: None,
+            user: None,
+            metadata: BTreeMap::new(),
+            cache_key: None,
+            cache: None,
+            extra: Extra::new(),
+            losses: Losses::default(),
             timeout: None,
         }
     }
@@ -67,8 +111,8 @@ impl Request {
 
     /// Sets the system prompt.
     #[must_use]
-    pub fn system(mut self, prompt: impl Into<String>) -> Self {
-        self.system = Some(prompt.into());
+    pub fn system(mut self, prompt: impl Into<Text>) -> Self {
+        self.system = vec![prompt.into()];
         self
     }
 
@@ -93,15 +137,15 @@ impl Request {
 
     /// Offers a tool.
     #[must_use]
-    pub fn tool(mut self, tool: Tool) -> Self {
-        self.tools.push(tool);
+    pub fn tool(mut self, tool: impl Into<Tool>) -> Self {
+        self.tools.push(tool.into());
         self
     }
 
     /// Says whether the model must, may or must not call a tool.
     #[must_use]
     pub fn tool_choice(mut self, choice: ToolChoice) -> Self {
-        self.tool_choice = choice;
+        self.tool_choice = Some(choice);
         self
     }
 
@@ -133,6 +177,43 @@ impl Request {
         self
     }
 
+    /// Says how much the model is to think.
+    #[must_use]
+    pub fn reasoning(mut self, reasoning: Reasoning) -> Self {
+        self.reasoning = Some(reasoning);
+        self
+    }
+
+    /// Says which form the answer must have.
+    #[must_use]
+    pub fn output(mut self, format: OutputFormat) -> Self {
+        self.output = Some(format);
+        self
+    }
+
+    /// Says what may get lost where a dialect cannot say all of this.
+    #[must_use]
+    pub fn losses(mut self, losses: Losses) -> Self {
+        self.losses = losses;
+        self
+    }
+
+    /// Sets a field that only one dialect has, by its name there.
+    ///
+    /// ```
+    /// use leverframe_core::model::{Dialect, Json, Request};
+    ///
+    /// let request = Request::new("gpt-4.1-mini")
+    ///     .user("Hello!")
+    ///     .extra(Dialect::OpenAiChat, "verbosity", Json::parse("\"low\"")?);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[must_use]
+    pub fn extra(mut self, dialect: Dialect, name: impl Into<String>, value: Json) -> Self {
+        self.extra.set(Field { dialect, name: name.into(), value });
+        self
+    }
+
     /// Bounds the whole request in time.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -145,50 +226,7 @@ impl Request {
     #[must_use]
     pub(crate) fn continuing(&self, text: &str) -> Self {
         let mut request = self.clone();
-        request.messages.push(Message { role: Role::Assistant, content: vec![Block::Text(text.to_owned())] });
+        request.messages.push(Message::new(Role::Assistant, vec![Block::text(text)]));
         request
     }
-}
-
-/// How the next token is drawn. `None` leaves the provider's default.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct Sampling {
-    /// 0 to 2 (Anthropic: 0 to 1). Higher is more varied.
-    pub temperature: Option<f64>,
-    /// Nucleus sampling, 0 to 1.
-    pub top_p: Option<f64>,
-    /// Draw from the `top_k` most likely tokens only.
-    pub top_k: Option<u32>,
-    /// Makes repeated calls alike where the provider supports it.
-    pub seed: Option<i64>,
-    /// -2 to 2: above 0 discourages tokens that have occurred.
-    pub presence_penalty: Option<f64>,
-    /// -2 to 2: above 0 discourages tokens by how often they occurred.
-    pub frequency_penalty: Option<f64>,
-}
-
-/// A tool the model may call.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Tool {
-    /// 1 to 64 characters out of `a-z A-Z 0-9 _ -`.
-    pub name: String,
-    /// Tells the model when and how to use it.
-    pub description: Option<String>,
-    /// JSON Schema of the arguments, an object.
-    pub parameters: Json,
-}
-
-/// Whether the model must, may or must not call a tool.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum ToolChoice {
-    /// The model decides.
-    #[default]
-    Auto,
-    /// No tool may be called.
-    None,
-    /// Some tool must be called.
-    Required,
-    /// This tool must be called.
-    Named(String),
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Block, Usage};
+use super::{Block, Extra, Message, Role, Usage};
 
 /// A complete answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +14,10 @@ pub struct Response {
     pub model: Option<String>,
     /// The content, in order.
     pub content: Vec<Block>,
+    /// What belongs to the message and is not modelled (OpenAI Chat
+    /// `reasoning_details`, `audio`); goes back with it, see
+    /// [`to_message`](Self::to_message).
+    pub message_extra: Extra,
     /// Why the model stopped.
     pub finish: FinishReason,
     /// The provider's own word for it.
@@ -22,6 +26,9 @@ pub struct Response {
     pub stop_sequence: Option<String>,
     /// What was consumed.
     pub usage: Usage,
+    /// What else the provider says of the answer: log probabilities, safety
+    /// ratings, grounding, service tier, usage in its own words.
+    pub extra: Extra,
 }
 
 impl Response {
@@ -31,10 +38,12 @@ impl Response {
             id: None,
             model: None,
             content,
+            message_extra: Extra::new(),
             finish,
             finish_raw: None,
             stop_sequence: None,
             usage: Usage::default(),
+            extra: Extra::new(),
         }
     }
 
@@ -43,10 +52,16 @@ impl Response {
         self.content
             .iter()
             .filter_map(|block| match block {
-                Block::Text(text) => Some(text.as_str()),
+                Block::Text(text) => Some(text.text.as_str()),
                 _ => None,
             })
             .collect()
+    }
+
+    /// The turn to be added to the conversation, with all that the provider
+    /// wants back.
+    pub fn to_message(&self) -> Message {
+        Message { role: Role::Assistant, content: self.content.clone(), extra: self.message_extra.clone() }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use bytestring::ByteString;
 
-use super::{Block, FinishReason, Opaque, Response, Usage};
+use super::{Block, Citation, Dialect, Extra, Field, FinishReason, Opaque, Response, Usage};
 
 /// One event of a streamed answer, the same for every provider.
 ///
@@ -33,10 +33,12 @@ pub enum StreamEvent {
         /// What to append.
         text: ByteString,
     },
-    /// The signature of a thinking block or a tool call, whole.
+    /// The signature of a block, whole.
     Signature {
         /// The block.
         index: u32,
+        /// Whose it is.
+        dialect: Dialect,
         /// The provider's proof.
         signature: ByteString,
     },
@@ -63,7 +65,25 @@ pub enum StreamEvent {
         /// JSON text to append; not valid by itself.
         arguments: ByteString,
     },
-    /// A block is complete. Not every dialect says so for every block.
+    /// A text refers to a place.
+    Citation {
+        /// The block.
+        index: u32,
+        /// The place.
+        citation: Box<Citation>,
+    },
+    /// A field that is not modelled.
+    Extra {
+        /// What it belongs to.
+        of: Place,
+        /// Its name and value.
+        field: Box<Field>,
+        /// Whether its elements are added to those that came before; otherwise
+        /// it takes their place.
+        append: bool,
+    },
+    /// A block is complete. Comes once for every text, tool call and thinking
+    /// block that is not cut short.
     BlockEnd {
         /// The block.
         index: u32,
@@ -95,6 +115,17 @@ pub enum StreamEvent {
     End,
 }
 
+/// What of an answer a field belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A block, by its index.
+    Block(u32),
+    /// The message: it goes back with it.
+    Message,
+    /// The answer around the message.
+    Answer,
+}
+
 impl StreamEvent {
     /// A whole answer as the events that would have built it, for a caller who
     /// asked for a stream and a server that did not stream.
@@ -105,26 +136,10 @@ impl StreamEvent {
             model: response.model.as_ref().map(keep),
         }];
         for (index, block) in (0..).zip(&response.content) {
-            match block {
-                Block::Text(text) => events.push(Self::TextDelta { index, text: keep(text) }),
-                Block::Refusal(text) => events.push(Self::RefusalDelta { index, text: keep(text) }),
-                Block::Thinking(thinking) => {
-                    events.push(Self::ThinkingDelta { index, text: keep(&thinking.text) });
-                    let signature = thinking.signature.as_ref().map(keep);
-                    events.extend(signature.map(|signature| Self::Signature { index, signature }));
-                }
-                Block::ToolCall(call) => {
-                    events.push(Self::ToolCallStart { index, id: keep(&call.id), name: keep(&call.name) });
-                    events.push(Self::ToolCallDelta { index, arguments: keep(&call.arguments) });
-                    let signature = call.signature.as_ref().map(keep);
-                    events.extend(signature.map(|signature| Self::Signature { index, signature }));
-                }
-                Block::Opaque(opaque) => events.push(Self::Opaque { index, block: opaque.clone() }),
-                // What a caller sends and no model answers with.
-                Block::Image(_) | Block::Document(_) | Block::Audio(_) | Block::ToolResult(_) => continue,
-            }
-            events.push(Self::BlockEnd { index });
+            Self::replay_block(index, block, &mut events);
         }
+        Self::replay_extra(Place::Message, &response.message_extra, &mut events);
+        Self::replay_extra(Place::Answer, &response.extra, &mut events);
         events.push(Self::Usage(response.usage));
         events.push(Self::Finish {
             reason: response.finish.clone(),
@@ -133,6 +148,52 @@ impl StreamEvent {
         });
         events.push(Self::End);
         events
+    }
+
+    /// One whole block as the events that would have built it.
+    pub fn replay_block(index: u32, block: &Block, events: &mut Vec<Self>) {
+        let keep = |text: &String| ByteString::from(text.as_str());
+        let signature = match block {
+            Block::Text(text) => {
+                events.push(Self::TextDelta { index, text: keep(&text.text) });
+                let citations = text.citations.iter().cloned().map(Box::new);
+                events.extend(citations.map(|citation| Self::Citation { index, citation }));
+                &text.signature
+            }
+            Block::Refusal(refusal) => {
+                events.push(Self::RefusalDelta { index, text: keep(&refusal.text) });
+                &None
+            }
+            Block::Thinking(thinking) => {
+                events.push(Self::ThinkingDelta { index, text: keep(&thinking.text) });
+                &thinking.signature
+            }
+            Block::ToolCall(call) => {
+                events.push(Self::ToolCallStart { index, id: keep(&call.id), name: keep(&call.name) });
+                events.push(Self::ToolCallDelta { index, arguments: keep(&call.arguments) });
+                &call.signature
+            }
+            Block::Opaque(opaque) => {
+                events.push(Self::Opaque { index, block: opaque.clone() });
+                &None
+            }
+            // What a caller sends and no model answers with.
+            Block::Image(_) | Block::Document(_) | Block::Audio(_) | Block::ToolResult(_) => return,
+        };
+        events.extend(signature.as_ref().map(|signature| Self::Signature {
+            index,
+            dialect: signature.dialect,
+            signature: keep(&signature.value),
+        }));
+        if let Some(extra) = block.extra() {
+            Self::replay_extra(Place::Block(index), extra, events);
+        }
+        events.push(Self::BlockEnd { index });
+    }
+
+    fn replay_extra(of: Place, extra: &Extra, events: &mut Vec<Self>) {
+        let fields = extra.iter().cloned().map(Box::new);
+        events.extend(fields.map(|field| Self::Extra { of, field, append: false }));
     }
 
     /// Whether the caller learns something of the answer from it.
@@ -147,6 +208,8 @@ impl StreamEvent {
             Self::ToolCallStart { .. } | Self::ToolCallDelta { .. } | Self::Opaque { .. } => true,
             Self::Start { .. }
             | Self::Signature { .. }
+            | Self::Citation { .. }
+            | Self::Extra { .. }
             | Self::BlockEnd { .. }
             | Self::Usage(_)
             | Self::Finish { .. }
@@ -158,25 +221,37 @@ impl StreamEvent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Dialect, Json, Partial, Thinking, ToolCall};
+    use crate::model::{Json, Partial, Refusal, Signature, Text, Thinking, ToolCall};
 
     #[test]
     fn a_replayed_answer_folds_back_to_itself() {
         let own = str::to_owned;
+        let field = |name: &str| Field {
+            dialect: Dialect::OpenAiChat,
+            name: own(name),
+            value: Json::parse("[1]").expect("JSON"),
+        };
+        let extra = |name: &str| Extra::from_iter([field(name)]);
+        let opaque = Opaque { dialect: Dialect::Gemini, json: Json::parse("[1]").expect("JSON") };
+        let signature = Some(Signature { dialect: Dialect::Anthropic, value: own("s") });
+        let citation =
+            Citation { url: Some(own("u")), title: None, cited_text: None, source: opaque.clone() };
         let content = vec![
-            Block::Thinking(Thinking { text: own("hm"), signature: Some(own("s")) }),
-            Block::Text(own("Hello")),
-            Block::ToolCall(ToolCall {
-                id: own("1"),
-                name: own("f"),
-                arguments: own("{}"),
-                signature: Some(own("t")),
+            Block::Thinking(Thinking { text: own("hm"), signature: signature.clone(), extra: extra("a") }),
+            Block::Text(Text {
+                citations: vec![citation],
+                signature: signature.clone(),
+                extra: extra("b"),
+                ..Text::new("Hello")
             }),
-            Block::Refusal(own("no")),
-            Block::Opaque(Opaque { dialect: Dialect::Gemini, json: Json::parse("[1]").expect("JSON") }),
+            Block::ToolCall(ToolCall { signature, extra: extra("c"), ..ToolCall::new("1", "f", "{}") }),
+            Block::Refusal(Refusal { text: own("no"), extra: extra("d") }),
+            Block::Opaque(opaque),
         ];
         let mut response = Response::new(content, FinishReason::StopSequence);
         response.id = Some(own("id"));
+        response.message_extra = extra("e");
+        response.extra = extra("f");
         response.finish_raw = Some(own("stop_sequence"));
         response.stop_sequence = Some(own("END"));
         let mut partial = Partial::new();

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{Arrived, Asked, Dialect, Written, of};
+use super::{Arrived, Asked, Dialect, Written, input};
 use crate::{
     Fault, Finish, Provider, Step,
     body::Piece,
@@ -26,6 +26,9 @@ pub(super) struct Speech<'a> {
     pub(super) asked: &'a Asked,
     pub(super) thinking: Option<&'a str>,
     pub(super) tokens: Arc<[String]>,
+    /// The words of a refusal. Where the model speaks them they are the
+    /// tokens; where the provider does there are no tokens.
+    pub(super) refusal: Option<String>,
     /// Name and arguments.
     pub(super) tool: Option<(&'a str, &'a str)>,
     pub(super) finish: Finish,
@@ -41,8 +44,9 @@ impl Speech<'_> {
     }
 
     /// Neither text nor a call: the prompt itself was refused.
-    pub(super) fn is_refusal(&self) -> bool {
-        self.tokens.is_empty() && self.tool.is_none() && self.finish == Finish::ContentFilter
+    pub(super) fn is_blocked(&self) -> bool {
+        let silent = self.tokens.is_empty() && self.tool.is_none() && self.refusal.is_none();
+        silent && self.finish == Finish::ContentFilter
     }
 }
 
@@ -62,7 +66,7 @@ pub(super) struct Frames {
 /// Writes the answer a step asks for.
 pub(crate) fn write(arrived: &Arrived<'_>, step: &Step) -> Written {
     let Arrived { asked, provider, nth, .. } = arrived;
-    let input = input_text(&asked.body);
+    let mut refusal = None;
     let (tokens, tool, finish) = match &step.answer {
         Answer::Raw { status, content_type, body } => return raw(*status, content_type, body),
         Answer::Fault(Fault::ContentFilter) if *provider != Provider::OpenAi => {
@@ -70,16 +74,23 @@ pub(crate) fn write(arrived: &Arrived<'_>, step: &Step) -> Written {
         }
         Answer::Fault(fault) => return scripted_error(arrived, *fault),
         Answer::Tokens(tokens) => (Arc::clone(tokens), None, step.finish),
+        Answer::Refusal(tokens) => {
+            refusal = Some(tokens.concat());
+            match provider {
+                Provider::OpenAi => (Arc::clone(tokens), None, step.finish),
+                Provider::Anthropic | Provider::Gemini => (Arc::default(), None, Finish::ContentFilter),
+            }
+        }
         Answer::ToolCall { name, arguments } => {
             (Arc::default(), Some((name.as_str(), arguments.as_str())), step.finish)
         }
         Answer::Default
         | Answer::CloseBeforeHeaders
         | Answer::ResetBeforeHeaders
-        | Answer::StallBeforeHeaders => (default_tokens(asked, &input), None, step.finish),
+        | Answer::StallBeforeHeaders => (default_tokens(asked), None, step.finish),
     };
     let thinking_tokens = step.thinking.as_deref().map_or(0, |text| text.split_whitespace().count() as u64);
-    let counted_input = input.iter().map(|text| text.len().div_ceil(4) as u64).sum::<u64>() + 3;
+    let counted_input = input::tokens(&asked.body);
     let counted_output = tokens.len() as u64 + tool.map_or(0, |_| TOOL_CALL) + thinking_tokens;
     let (input_tokens, output_tokens) = step.usage.unwrap_or((counted_input, counted_output));
     let speech = Speech {
@@ -87,18 +98,20 @@ pub(crate) fn write(arrived: &Arrived<'_>, step: &Step) -> Written {
         asked,
         thinking: step.thinking.as_deref(),
         tokens,
+        refusal,
         tool,
         finish,
         input_tokens,
         output_tokens,
         thinking_tokens: thinking_tokens.min(output_tokens),
     };
-    let dialect = of(*provider);
+    let dialect = arrived.dialect;
     if asked.streamed { streamed(dialect, &speech, step) } else { whole(dialect, &speech, step) }
 }
 
 /// Names the model and quotes the question, so that answers can be told apart.
-fn default_tokens(asked: &Asked, input: &[String]) -> Arc<[String]> {
+fn default_tokens(asked: &Asked) -> Arc<[String]> {
+    let input = input::texts(&asked.body);
     let question = input.last().map_or("nothing", String::as_str);
     let text = format!("This is {}, emulated. You said: ", asked.model);
     let words = text.split_inclusive(' ').chain(question.split_inclusive(' ').take(QUOTED));
@@ -120,7 +133,7 @@ pub(super) fn json(status: u16, mut headers: Vec<(&'static str, String)>, body: 
 }
 
 fn scripted_error(arrived: &Arrived<'_>, fault: Fault) -> Written {
-    let dialect = of(arrived.provider);
+    let dialect = arrived.dialect;
     let (status, body) = dialect.fault(fault, &arrived.asked.model, arrived.nth);
     // Google puts the error into the array that was asked for.
     let body = if arrived.asked.array { json!([body]) } else { body };
@@ -132,7 +145,11 @@ fn whole(dialect: &dyn Dialect, speech: &Speech<'_>, step: &Step) -> Written {
     let mut pieces = vec![Piece::Wait(step.before_first_token)];
     match step.interruption.as_ref().map(|interruption| &interruption.how) {
         None => pieces.push(Piece::Bytes(body)),
-        Some(How::Error(fault) | How::BareError(fault)) => {
+        Some(How::Error(fault)) => {
+            let (_, error) = dialect.fault(*fault, &speech.asked.model, speech.nth);
+            pieces.push(Piece::text(dialect.error_body(&dialect.failed(speech, error))));
+        }
+        Some(How::BareError(fault)) => {
             let (_, error) = dialect.fault(*fault, &speech.asked.model, speech.nth);
             pieces.push(Piece::text(dialect.error_body(&error)));
         }
@@ -153,6 +170,8 @@ fn whole(dialect: &dyn Dialect, speech: &Speech<'_>, step: &Step) -> Written {
 
 fn streamed(dialect: &dyn Dialect, speech: &Speech<'_>, step: &Step) -> Written {
     let frames = dialect.frames(speech);
+    let before_tokens = frames.opening.len() + frames.thinking.len();
+    let count = frames.tokens.len();
     let mut pieces: Vec<Piece> = frames.opening.into_iter().map(Piece::text).collect();
     pieces.push(Piece::Wait(step.before_first_token));
     pieces.extend(frames.thinking.into_iter().map(Piece::text));
@@ -162,7 +181,8 @@ fn streamed(dialect: &dyn Dialect, speech: &Speech<'_>, step: &Step) -> Written 
     });
     if let Some(interruption) = &step.interruption {
         pieces.extend(tokens.by_ref().take(interruption.after.saturating_mul(2)));
-        pieces.extend(interrupt(dialect, speech, &interruption.how));
+        let sent = before_tokens + interruption.after.min(count);
+        pieces.extend(interrupt(dialect, speech, &interruption.how, sent));
     }
     let goes_on = |how: &How| matches!(how, How::Malformed | How::LongLine(_));
     if step.interruption.as_ref().is_none_or(|interruption| goes_on(&interruption.how)) {
@@ -178,14 +198,18 @@ fn streamed(dialect: &dyn Dialect, speech: &Speech<'_>, step: &Step) -> Written 
     Written { status: StatusCode::OK, headers, pieces }
 }
 
-fn interrupt(dialect: &dyn Dialect, speech: &Speech<'_>, how: &How) -> Vec<Piece> {
+/// What comes after so many frames, if it is `how` the stream is interrupted.
+fn interrupt(dialect: &dyn Dialect, speech: &Speech<'_>, how: &How, sent: usize) -> Vec<Piece> {
     let error = |fault| dialect.fault(fault, &speech.asked.model, speech.nth).1;
     match how {
         How::End => Vec::new(),
         How::Close => Piece::close().into(),
         How::Reset => Piece::reset().into(),
         How::Stall => vec![Piece::Stall],
-        How::Error(fault) => vec![Piece::text(dialect.error_frame(&error(*fault)))],
+        How::Error(fault) => {
+            let frames = dialect.error_frames(speech, &error(*fault), sent);
+            frames.into_iter().map(Piece::text).collect()
+        }
         How::BareError(fault) => vec![Piece::text(format!("{:#}\n", error(*fault)))],
         How::Malformed => {
             vec![Piece::text(dialect.data("{\"type\": \"content_block_delta\", \"choices\": [{\"del"))]
@@ -211,31 +235,4 @@ fn long_line(bytes: usize) -> impl Iterator<Item = Piece> {
         left -= length;
         (length > 0).then(|| Piece::Bytes(Bytes::from_static(&FILL).slice(..length)))
     })
-}
-
-/// Every text of a request, in order, wherever its dialect puts it.
-fn input_text(body: &Value) -> Vec<String> {
-    fn collect(value: &Value, found: &mut Vec<String>) {
-        match value {
-            Value::Array(values) => values.iter().for_each(|value| collect(value, found)),
-            Value::Object(fields) => {
-                for (name, value) in fields {
-                    match (name.as_str(), value) {
-                        ("text" | "content" | "system", Value::String(text)) => found.push(text.clone()),
-                        (_, value) => collect(value, found),
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    let mut found = Vec::new();
-    for field in ["system", "systemInstruction", "messages", "contents"] {
-        match body.get(field) {
-            Some(Value::String(text)) => found.push(text.clone()),
-            Some(value) => collect(value, &mut found),
-            None => {}
-        }
-    }
-    found
 }

@@ -1,18 +1,23 @@
 //! Anthropic Messages, after the API reference: Messages, streaming, errors,
-//! rate limits. `POST /v1/messages`, `GET /v1/models`.
+//! rate limits, token counting. `POST /v1/messages`,
+//! `POST /v1/messages/count_tokens`, `GET /v1/models`.
 
 use http::request::Parts;
 use serde_json::{Value, json};
 
-use super::{Asked, Dialect, Frames, Problem, Route, Speech, bearer, header, is_empty_array, set, word};
+use super::{
+    Asked, Dialect, Frames, Model, Problem, Query, Route, Speech, bearer, halves, header, is_empty_array,
+    set, word,
+};
 use crate::{Fault, Finish};
 
 pub(super) struct Messages;
 
 impl Dialect for Messages {
-    fn route<'a>(&self, path: &'a str, _query: &str) -> Route<'a> {
+    fn route<'a>(&self, path: &'a str, _query: Query<'_>) -> Route<'a> {
         match path {
             "/v1/messages" => Route::Generate { model: None, streamed: None, array: false },
+            "/v1/messages/count_tokens" => Route::Count { model: None },
             "/v1/models" => Route::Models,
             _ => Route::Nowhere,
         }
@@ -23,19 +28,15 @@ impl Dialect for Messages {
     }
 
     fn lacks(&self, asked: &Asked, head: &Parts) -> Option<Problem> {
-        if header(&head.headers, "anthropic-version").is_none() {
-            return Some(Problem::invalid("", "anthropic-version: header is required"));
-        }
-        let lacking = [
-            ("model", asked.model.is_empty()),
-            ("max_tokens", !asked.body.get("max_tokens").is_some_and(Value::is_u64)),
-            ("messages", !asked.body.get("messages").is_some_and(Value::is_array)),
-        ];
-        if let Some((field, _)) = lacking.into_iter().find(|(_, lacking)| *lacking) {
-            return Some(Problem::invalid(field, format!("{field}: Field required")));
-        }
-        let empty = is_empty_array(&asked.body, "messages");
-        empty.then(|| Problem::invalid("messages", "messages: at least one message is required"))
+        let limited = asked.body.get("max_tokens").is_some_and(Value::is_u64);
+        lacks(asked, head, &[("max_tokens", !limited)])
+    }
+
+    fn lacks_to_count(&self, asked: &Asked, head: &Parts) -> Option<Problem> {
+        lacks(asked, head, &[]).or_else(|| {
+            let extra = ONLY_TO_ANSWER.into_iter().find(|field| asked.body.get(field).is_some())?;
+            Some(Problem::invalid(extra, format!("{extra}: Extra inputs are not permitted")))
+        })
     }
 
     fn refuse(&self, problem: &Problem, _head: &Parts, nth: usize) -> (u16, Value) {
@@ -86,12 +87,20 @@ impl Dialect for Messages {
     fn headers(&self, fault: Option<Fault>, nth: usize) -> Vec<(&'static str, String)> {
         let mut headers =
             vec![("request-id", request_id(nth)), ("anthropic-organization-id", "emulated".to_owned())];
-        let reset = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let used_up = matches!(fault, Some(Fault::RateLimited { .. } | Fault::QuotaExhausted));
+        let wait = match fault {
+            Some(Fault::RateLimited { retry_after_seconds: Some(seconds) }) => i64::from(seconds),
+            _ => 0,
+        };
+        let now = jiff::Timestamp::now();
+        // A wait beyond the calendar's end is none.
+        let reset = now.checked_add(jiff::SignedDuration::from_secs(wait)).unwrap_or(now);
+        let reset = reset.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         for (names, limit, remaining) in RATE_LIMITS {
             let [of_limit, of_remaining, of_reset] = names;
             headers.extend([
                 (of_limit, limit.to_owned()),
-                (of_remaining, remaining.to_owned()),
+                (of_remaining, if used_up { "0" } else { remaining }.to_owned()),
                 (of_reset, reset.clone()),
             ]);
         }
@@ -108,14 +117,47 @@ impl Dialect for Messages {
         headers
     }
 
-    fn models(&self, names: &[String]) -> Value {
-        let model = |id: &String| json!({"type": "model", "id": id, "display_name": id, "created_at": "2026-01-01T00:00:00Z"});
-        json!({
-            "data": names.iter().map(model).collect::<Vec<_>>(),
-            "has_more": false,
-            "first_id": names.first(),
-            "last_id": names.last(),
-        })
+    fn models(&self, models: &[Model<'_>], query: Query<'_>) -> Result<Value, Problem> {
+        let limit = match query.get("limit").map(|limit| limit.parse()) {
+            None => 20,
+            Some(Ok(limit @ 1..=1000)) => limit,
+            Some(_) => {
+                return Err(Problem::invalid("limit", "limit: Input should be a number from 1 to 1000"));
+            }
+        };
+        let place = |field: &'static str| match query.get(field) {
+            None => Ok(None),
+            Some(id) => match models.iter().position(|model| model.name == id) {
+                Some(place) => Ok(Some(place)),
+                None => Err(Problem::invalid(field, format!("{field}: no model has the id {id}"))),
+            },
+        };
+        // What comes before a model ends with it, at the limit from there.
+        let (page, has_more) = match (place("after_id")?, place("before_id")?) {
+            (Some(_), Some(_)) => {
+                let message = "before_id: cannot be given together with after_id";
+                return Err(Problem::invalid("before_id", message));
+            }
+            (after, None) => {
+                let first = after.map_or(0, |after| after + 1);
+                let rest = models.iter().skip(first);
+                (rest.take(limit).collect::<Vec<_>>(), models.len() - first > limit)
+            }
+            (None, Some(before)) => {
+                let first = before.saturating_sub(limit);
+                (models.iter().take(before).skip(first).collect(), first > 0)
+            }
+        };
+        Ok(json!({
+            "data": page.iter().map(|model| listed(model)).collect::<Vec<_>>(),
+            "has_more": has_more,
+            "first_id": page.first().map(|model| model.name),
+            "last_id": page.last().map(|model| model.name),
+        }))
+    }
+
+    fn count(&self, tokens: u64) -> Value {
+        json!({"input_tokens": tokens})
     }
 
     fn whole(&self, speech: &Speech<'_>) -> Value {
@@ -154,7 +196,7 @@ impl Dialect for Messages {
         }
         let (block, deltas): (Value, Vec<Value>) = match speech.tool {
             Some((name, arguments)) => {
-                let (first, second) = arguments.split_at(arguments.floor_char_boundary(arguments.len() / 2));
+                let [first, second] = halves(arguments);
                 let delta = |json: &str| json!({"type": "input_json_delta", "partial_json": json});
                 let block = json!({"type": "tool_use", "id": tool_id(speech), "name": name, "input": {}});
                 (block, ["", first, second].map(delta).into())
@@ -185,10 +227,13 @@ impl Dialect for Messages {
         format!("event: content_block_delta\ndata: {json}\n\n")
     }
 
-    fn error_frame(&self, error: &Value) -> String {
-        event(error)
+    fn error_frames(&self, _speech: &Speech<'_>, error: &Value, _sent: usize) -> Vec<String> {
+        vec![event(error)]
     }
 }
+
+/// Fields that a request to count tokens may not have.
+const ONLY_TO_ANSWER: [&str; 6] = ["max_tokens", "stream", "temperature", "top_p", "top_k", "stop_sequences"];
 
 const SIGNATURE: &str = "ZW11bGF0ZWQgc2lnbmF0dXJl";
 
@@ -231,6 +276,35 @@ const RATE_LIMITS: [([&str; 3], &str, &str); 4] = [
         "800000",
     ),
 ];
+
+/// What any request lacks, with `more` fields and whether they are lacking.
+fn lacks(asked: &Asked, head: &Parts, more: &[(&'static str, bool)]) -> Option<Problem> {
+    if header(&head.headers, "anthropic-version").is_none() {
+        return Some(Problem::invalid("", "anthropic-version: header is required"));
+    }
+    let all = [
+        ("model", asked.model.is_empty()),
+        ("messages", !asked.body.get("messages").is_some_and(Value::is_array)),
+    ];
+    if let Some((field, _)) = all.iter().chain(more).find(|(_, lacking)| *lacking) {
+        return Some(Problem::invalid(*field, format!("{field}: Field required")));
+    }
+    let empty = is_empty_array(&asked.body, "messages");
+    empty.then(|| Problem::invalid("messages", "messages: at least one message is required"))
+}
+
+fn listed(model: &Model<'_>) -> Value {
+    let supported = |yes: bool| json!({"supported": yes});
+    json!({
+        "type": "model",
+        "id": model.name,
+        "display_name": model.title,
+        "created_at": "2026-01-01T00:00:00Z",
+        "max_input_tokens": model.input,
+        "max_tokens": model.output,
+        "capabilities": {"image_input": supported(true), "thinking": supported(true)},
+    })
+}
 
 fn request_id(nth: usize) -> String {
     format!("req_emulated{nth:06}")
@@ -276,7 +350,8 @@ fn usage(speech: &Speech<'_>, output: u64) -> Value {
 fn stop(speech: &Speech<'_>) -> Value {
     let reason = match (speech.tool, speech.finish) {
         (_, Finish::ContentFilter) => {
-            let details = json!({"type": "refusal", "category": null, "explanation": null});
+            let category = speech.refusal.as_ref().map(|_| "general_harms");
+            let details = json!({"type": "refusal", "category": category, "explanation": speech.refusal});
             return json!({"stop_reason": "refusal", "stop_sequence": null, "stop_details": details});
         }
         (_, Finish::Length) => "max_tokens",

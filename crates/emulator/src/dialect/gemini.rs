@@ -1,17 +1,17 @@
 //! Gemini, after the Gemini API reference: generateContent,
-//! streamGenerateContent, errors. `POST /v1beta/models/{model}:{operation}`,
+//! streamGenerateContent, countTokens, models, errors. `POST /v1beta/models/{model}:{operation}`,
 //! `GET /v1beta/models`.
 
 use http::request::Parts;
 use serde_json::{Value, json};
 
-use super::{Asked, Dialect, Frames, Problem, Route, Speech, header, set};
+use super::{Asked, Dialect, Frames, Model, Problem, Query, Route, Speech, header, set, word};
 use crate::{Fault, Finish};
 
 pub(super) struct GenerateContent;
 
 impl Dialect for GenerateContent {
-    fn route<'a>(&self, path: &'a str, query: &str) -> Route<'a> {
+    fn route<'a>(&self, path: &'a str, query: Query<'_>) -> Route<'a> {
         let Some(rest) = path.strip_prefix("/v1beta/models").or_else(|| path.strip_prefix("/v1/models"))
         else {
             return Route::Nowhere;
@@ -19,26 +19,53 @@ impl Dialect for GenerateContent {
         if rest.is_empty() {
             return Route::Models;
         }
-        let streamed = match rest.rsplit_once(':') {
-            Some((_, "generateContent")) => false,
-            Some((_, "streamGenerateContent")) => true,
-            _ => return Route::Nowhere,
-        };
-        let model = rest.strip_prefix('/').and_then(|rest| rest.rsplit_once(':')).map(|(model, _)| model);
-        let array = streamed && !query.split('&').any(|pair| pair == "alt=sse");
-        Route::Generate { model: model.or(Some("")), streamed: Some(streamed), array }
+        let Some((model, operation)) = rest.rsplit_once(':') else { return Route::Nowhere };
+        let model = Some(model.strip_prefix('/').unwrap_or(""));
+        let generate = |streamed, array| Route::Generate { model, streamed: Some(streamed), array };
+        match operation {
+            "generateContent" => generate(false, false),
+            "streamGenerateContent" => generate(true, query.get("alt").as_deref() != Some("sse")),
+            "countTokens" => Route::Count { model },
+            _ => Route::Nowhere,
+        }
     }
 
     fn has_key(&self, head: &Parts) -> bool {
-        let key = |pair: &str| pair.strip_prefix("key=").is_some_and(|key| !key.is_empty());
-        let in_query = head.uri.query().is_some_and(|query| query.split('&').any(key));
-        in_query || header(&head.headers, "x-goog-api-key").is_some()
+        let query = Query(head.uri.query().unwrap_or_default());
+        query.get("key").is_some() || header(&head.headers, "x-goog-api-key").is_some()
     }
 
     fn lacks(&self, asked: &Asked, _head: &Parts) -> Option<Problem> {
         let message = "* GenerateContentRequest.contents: contents is not specified\n";
-        let empty = asked.body.get("contents").and_then(Value::as_array).is_none_or(Vec::is_empty);
-        empty.then(|| Problem::invalid("contents", message))
+        lacks_contents(&asked.body).then(|| Problem::invalid("contents", message))
+    }
+
+    /// The request to count is inside the request, or else only its contents
+    /// are counted.
+    fn lacks_to_count(&self, asked: &Asked, _head: &Parts) -> Option<Problem> {
+        let whole = "generateContentRequest";
+        let unknown =
+            asked.body.as_object()?.keys().find(|field| !["contents", whole].contains(&field.as_str()));
+        if let Some(field) = unknown {
+            let message =
+                format!("Invalid JSON payload received. Unknown name \"{field}\": Cannot find field.");
+            return Some(Problem::invalid(field.clone(), message));
+        }
+        let Some(inner) = asked.body.get(whole) else {
+            let message = "* CountTokensRequest.contents: contents is not specified\n";
+            return lacks_contents(&asked.body).then(|| Problem::invalid("contents", message));
+        };
+        let named = word(inner, "model").unwrap_or_default();
+        let message = if asked.body.get("contents").is_some() {
+            "Only one of contents and generate_content_request may be set.".to_owned()
+        } else if named.strip_prefix("models/").unwrap_or(named) != asked.model {
+            format!("* CountTokensRequest.generate_content_request.model: expected models/{}\n", asked.model)
+        } else if lacks_contents(inner) {
+            "* CountTokensRequest.generate_content_request.contents: contents is not specified\n".to_owned()
+        } else {
+            return None;
+        };
+        Some(Problem::invalid(whole, message))
     }
 
     fn refuse(&self, problem: &Problem, _head: &Parts, nth: usize) -> (u16, Value) {
@@ -126,22 +153,39 @@ impl Dialect for GenerateContent {
         ]
     }
 
-    fn models(&self, names: &[String]) -> Value {
-        let model = |name: &String| {
-            json!({
-                "name": format!("models/{name}"),
-                "displayName": name,
-                "inputTokenLimit": 1_048_576,
-                "outputTokenLimit": 65_536,
-                "supportedGenerationMethods": ["generateContent", "countTokens"],
-            })
+    /// A page's token is the number of the first model on it.
+    fn models(&self, models: &[Model<'_>], query: Query<'_>) -> Result<Value, Problem> {
+        let number = |field: &'static str, default: usize| match query.get(field).map(|text| text.parse()) {
+            None => Ok(default),
+            Some(Ok(number)) => Ok(number),
+            Some(Err(_)) => Err(Problem::invalid(field, format!("Invalid value at '{field}'."))),
         };
-        json!({"models": names.iter().map(model).collect::<Vec<_>>()})
+        let size = match number("pageSize", 50)? {
+            // None asked for, as in any of Google's lists.
+            0 => 50,
+            size => size.min(1000),
+        };
+        let first = number("pageToken", 0)?;
+        let page: Vec<Value> = models.iter().skip(first).take(size).map(listed).collect();
+        let next = first.saturating_add(page.len());
+        let mut list = json!({ "models": page });
+        if next < models.len() {
+            set(&mut list, "nextPageToken", next.to_string());
+        }
+        Ok(list)
+    }
+
+    fn count(&self, tokens: u64) -> Value {
+        let details = json!([{"modality": "TEXT", "tokenCount": tokens}]);
+        json!({"totalTokens": tokens, "promptTokensDetails": details})
     }
 
     fn whole(&self, speech: &Speech<'_>) -> Value {
-        if speech.is_refusal() {
+        if speech.is_blocked() {
             return blocked(speech);
+        }
+        if speech.refusal.is_some() {
+            return stopped(speech);
         }
         let thought = speech.thinking.map(|text| json!({"text": text, "thought": true}));
         let said = call(speech).unwrap_or_else(|| json!({"text": speech.text()}));
@@ -157,8 +201,10 @@ impl Dialect for GenerateContent {
             // The first chunk of a real stream has no count of candidates yet.
             answer(speech, vec![json!({"text": text})], None, (nth > 0).then_some(nth + 1))
         };
-        let last = if speech.is_refusal() {
+        let last = if speech.is_blocked() {
             blocked(speech)
+        } else if speech.refusal.is_some() {
+            stopped(speech)
         } else {
             let part = call(speech).unwrap_or_else(|| json!({"text": ""}));
             answer(speech, vec![part], Some(finish_reason(speech)), Some(said_tokens(speech)))
@@ -192,6 +238,27 @@ impl Dialect for GenerateContent {
     fn error_body(&self, error: &Value) -> String {
         format!("{error:#}\n")
     }
+}
+
+fn lacks_contents(body: &Value) -> bool {
+    body.get("contents").and_then(Value::as_array).is_none_or(Vec::is_empty)
+}
+
+fn listed(model: &Model<'_>) -> Value {
+    json!({
+        "name": format!("models/{}", model.name),
+        "version": "001",
+        "displayName": model.title,
+        "description": model.title,
+        "inputTokenLimit": model.input,
+        "outputTokenLimit": model.output,
+        "supportedGenerationMethods": ["generateContent", "countTokens"],
+        "temperature": 1,
+        "maxTemperature": 2,
+        "topP": 0.95,
+        "topK": 64,
+        "thinking": true,
+    })
 }
 
 const EXCEEDED: &str = "You exceeded your current quota, please check your plan and billing details.";
@@ -256,6 +323,21 @@ fn blocked(speech: &Speech<'_>) -> Value {
         "modelVersion": speech.asked.model,
         "responseId": format!("emulated{:06}", speech.nth),
     })
+}
+
+/// An answer that is stopped for safety has a candidate that says nothing.
+fn stopped(speech: &Speech<'_>) -> Value {
+    let mut answer = answer(speech, Vec::new(), Some(finish_reason(speech)), None);
+    if let Some(candidate) = answer.pointer_mut("/candidates/0") {
+        let rating = |category: &str, probability: &str| json!({"category": format!("HARM_CATEGORY_{category}"), "probability": probability});
+        let mut worst = rating("DANGEROUS_CONTENT", "HIGH");
+        set(&mut worst, "blocked", true);
+        let ratings = vec![worst, rating("HARASSMENT", "NEGLIGIBLE"), rating("HATE_SPEECH", "NEGLIGIBLE")];
+        set(candidate, "content", json!({}));
+        set(candidate, "safetyRatings", ratings);
+        set(candidate, "finishMessage", speech.refusal.clone());
+    }
+    answer
 }
 
 fn call(speech: &Speech<'_>) -> Option<Value> {

@@ -91,7 +91,7 @@ struct Line {
     tokens: Option<Vec<String>>,
     tool_call: Option<ToolCall>,
     fault: Option<Fault>,
-    refusal: Option<Yes>,
+    refusal: Option<Refusal>,
     body: Option<String>,
     before_headers: Option<BeforeHeaders>,
     // Only beside `body`.
@@ -127,6 +127,26 @@ impl TryFrom<bool> for Yes {
 
     fn try_from(yes: bool) -> Result<Self, &'static str> {
         yes.then_some(Self).ok_or("this can only be true; leave it out instead of false")
+    }
+}
+
+/// Just a refusal, or its words.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "serde_json::Value")]
+enum Refusal {
+    Silent,
+    Saying(String),
+}
+
+impl TryFrom<serde_json::Value> for Refusal {
+    type Error = &'static str;
+
+    fn try_from(value: serde_json::Value) -> Result<Self, &'static str> {
+        match value {
+            serde_json::Value::Bool(true) => Ok(Self::Silent),
+            serde_json::Value::String(words) => Ok(Self::Saying(words)),
+            _ => Err("`refusal` is true or its words; leave it out for none"),
+        }
     }
 }
 
@@ -183,7 +203,10 @@ impl Line {
                 self.tokens.map(Step::tokens),
                 self.tool_call.map(|call| Step::tool_call(call.name, text(call.arguments))),
                 self.fault.map(Step::fault),
-                self.refusal.map(|_| Step::refusal()),
+                self.refusal.map(|refusal| match refusal {
+                    Refusal::Silent => Step::refusal(),
+                    Refusal::Saying(words) => Step::refusal_saying(words),
+                }),
                 self.body.map(raw),
                 self.before_headers.map(|what| match what {
                     BeforeHeaders::Close => Step::close_before_headers(),
@@ -256,7 +279,8 @@ mod tests {
             {"provider": "openai", "cycle": [
                 {"tool_call": {"name": "f", "arguments": {"a": 1}}},
                 {"error_after": {"tokens": 1, "fault": "server"}, "headers": {"x-a": "b"}},
-                {"before_headers": "reset"}
+                {"before_headers": "reset"},
+                {"refusal": "I will not."}
             ]}
         ]"#;
         load(json, script).expect("valid");
@@ -277,6 +301,8 @@ mod tests {
             );
             assert_eq!(next(Provider::OpenAi).headers, [("x-a".to_owned(), "b".to_owned())]);
             assert!(matches!(next(Provider::OpenAi).answer, Answer::ResetBeforeHeaders));
+            let refusal = next(Provider::OpenAi).answer;
+            assert!(matches!(refusal, Answer::Refusal(words) if *words == ["I ", "will ", "not."]));
         }
     }
 

@@ -46,14 +46,15 @@ pub enum Fault {
     Authentication,
     /// 403.
     Permission,
-    /// 404.
+    /// 404; Responses 400.
     ModelNotFound,
     /// The conversation is too long: 400.
     ContextLength,
     /// 400.
     InvalidRequest,
     /// The prompt is refused: OpenAI and Azure 400; the others answer 200 and
-    /// say so. For a refusal with 200 by all three see [`Step::refusal`].
+    /// say so. For a refusal with 200 by all three see [`Step::refusal`] and
+    /// [`Step::refusal_saying`].
     ContentFilter,
 }
 

@@ -33,6 +33,8 @@ pub(crate) enum Answer {
     /// The default text, which quotes the question.
     Default,
     Tokens(Arc<[String]>),
+    /// The model refuses in these words.
+    Refusal(Arc<[String]>),
     ToolCall {
         name: String,
         arguments: String,
@@ -109,6 +111,16 @@ impl Step {
         Self::new(Answer::Tokens(tokens.into_iter().map(Into::into).collect()))
     }
 
+    /// A refusal in these words, with status 200. OpenAI's model says them, one
+    /// token a word, in place of content (Chat Completions: `refusal`, and it
+    /// stops as usual; Responses: a `refusal` part). Of the others the
+    /// provider says them, beside no content: Anthropic explains why it stopped
+    /// for `refusal`, Gemini finishes for `SAFETY` with a message.
+    pub fn refusal_saying(text: impl Into<String>) -> Self {
+        let tokens = text.into().split_inclusive(' ').map(str::to_owned).collect();
+        Self::new(Answer::Refusal(tokens))
+    }
+
     /// A call of this tool with these arguments, which are JSON text.
     pub fn tool_call(name: impl Into<String>, arguments: impl Into<String>) -> Self {
         Self::new(Answer::ToolCall { name: name.into(), arguments: arguments.into() })
@@ -149,7 +161,7 @@ impl Step {
         Self::fault(Fault::Permission)
     }
 
-    /// 404.
+    /// 404; Responses 400.
     pub fn model_not_found() -> Self {
         Self::fault(Fault::ModelNotFound)
     }
@@ -165,7 +177,8 @@ impl Step {
     }
 
     /// Status 200 and no content: Anthropic stops for `refusal`, Gemini blocks
-    /// the prompt, OpenAI finishes with `content_filter`.
+    /// the prompt, OpenAI finishes with `content_filter` (Responses: is
+    /// incomplete for it). For one with words see [`Step::refusal_saying`].
     pub fn refusal() -> Self {
         Self::text("").finish(Finish::ContentFilter)
     }
@@ -190,7 +203,9 @@ impl Step {
         Self::new(Answer::StallBeforeHeaders)
     }
 
-    /// Thinks aloud first. OpenAI does not show it, and only counts it.
+    /// Thinks aloud first. Chat Completions does not show it, and only counts
+    /// it. In Responses each paragraph is a part of the summary, asked for or
+    /// not; `encrypted_content` is there if `include` asks for it.
     pub fn thinking(mut self, text: impl Into<String>) -> Self {
         self.thinking = Some(text.into());
         self
@@ -234,7 +249,7 @@ impl Step {
 
     /// Leaves out the frame that says "this was all", and ends properly:
     /// Anthropic's `message_stop`, Gemini's chunk with the finish reason,
-    /// OpenAI's `[DONE]`.
+    /// OpenAI's `[DONE]`, and in Responses the last event.
     pub fn without_terminal_frame(mut self) -> Self {
         self.terminal_frame = false;
         self
@@ -261,7 +276,9 @@ impl Step {
         self.interrupted(tokens, How::Stall)
     }
 
-    /// After so many tokens an error event comes, under status 200.
+    /// After so many tokens an error event comes, under status 200. In
+    /// Responses `response.failed` follows it; one that is not streamed has
+    /// the status `failed`.
     pub fn error_after(self, tokens: usize, fault: Fault) -> Self {
         self.interrupted(tokens, How::Error(fault))
     }

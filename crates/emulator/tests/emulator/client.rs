@@ -36,19 +36,43 @@ impl Answer {
     }
 }
 
+/// What is spoken: OpenAI has two APIs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Api {
+    Messages,
+    GenerateContent,
+    Chat,
+    Responses,
+}
+
+impl Api {
+    pub(crate) const ALL: [Self; 4] = [Self::Messages, Self::GenerateContent, Self::Chat, Self::Responses];
+
+    pub(crate) fn provider(self) -> Provider {
+        match self {
+            Self::Messages => Provider::Anthropic,
+            Self::GenerateContent => Provider::Gemini,
+            Self::Chat | Self::Responses => Provider::OpenAi,
+        }
+    }
+}
+
 /// The path and the minimal body of a call.
-pub(crate) fn call(provider: Provider, streamed: bool) -> (String, Value) {
+pub(crate) fn call(api: Api, streamed: bool) -> (String, Value) {
     let message = json!([{"role": "user", "content": "Hello"}]);
-    match provider {
-        Provider::Anthropic => (
+    match api {
+        Api::Messages => (
             "/v1/messages".to_owned(),
             json!({"model": "m", "max_tokens": 9, "stream": streamed, "messages": message}),
         ),
-        Provider::OpenAi => (
+        Api::Responses => {
+            ("/v1/responses".to_owned(), json!({"model": "m", "stream": streamed, "input": message}))
+        }
+        Api::Chat => (
             "/v1/chat/completions".to_owned(),
             json!({"model": "m", "stream": streamed, "messages": message, "stream_options": {"include_usage": true}}),
         ),
-        Provider::Gemini => {
+        Api::GenerateContent => {
             let operation = if streamed { "streamGenerateContent?alt=sse" } else { "generateContent" };
             let body = json!({"contents": [{"role": "user", "parts": [{"text": "Hello"}]}]});
             (format!("/v1beta/models/m:{operation}"), body)
@@ -56,8 +80,8 @@ pub(crate) fn call(provider: Provider, streamed: bool) -> (String, Value) {
     }
 }
 
-pub(crate) fn post(emulator: &Emulator, provider: Provider, path: &str) -> request::Builder {
-    Request::post(format!("{}{path}", emulator.base_url(provider)))
+pub(crate) fn post(emulator: &Emulator, api: Api, path: &str) -> request::Builder {
+    Request::post(format!("{}{path}", emulator.base_url(api.provider())))
         .header("x-api-key", "k")
         .header("anthropic-version", "2023-06-01")
         .header("authorization", "Bearer k")
@@ -84,7 +108,7 @@ pub(crate) async fn send(request: request::Builder, body: impl Into<Bytes>) -> A
     try_send(false, request).await.expect("an answer")
 }
 
-pub(crate) async fn ask(emulator: &Emulator, provider: Provider, streamed: bool) -> Answer {
-    let (path, body) = call(provider, streamed);
-    send(post(emulator, provider, &path), body.to_string()).await
+pub(crate) async fn ask(emulator: &Emulator, api: Api, streamed: bool) -> Answer {
+    let (path, body) = call(api, streamed);
+    send(post(emulator, api, &path), body.to_string()).await
 }

@@ -2,10 +2,10 @@
 
 use std::{io::ErrorKind, time::Duration};
 
-use super::client::{Answer, ask, call, post, try_send};
+use super::client::{Answer, Api, ask, call, post, try_send};
 use bytes::Bytes;
 use http_body_util::Full;
-use leverframe_emulator::{CallEnd, Emulator, Fault, Provider, Step};
+use leverframe_emulator::{CallEnd, Emulator, Fault, Step};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -22,40 +22,44 @@ fn four() -> Step {
 async fn faults_have_the_providers_status_and_body() {
     let emulator = Emulator::start().await.expect("starts");
     let cases = [
-        (Step::overloaded(), [529, 503, 503], ["overloaded_error", "UNAVAILABLE", "server_is_overloaded"]),
-        (Step::rate_limited(Some(7)), [429; 3], ["rate_limit_error", "\"7s\"", "rate_limit_exceeded"]),
-        (Step::rate_limited(None), [429; 3], ["rate_limit_error", "PerMinute", "rate_limit_exceeded"]),
-        (Step::quota_exhausted(), [429; 3], ["enforced_spend_limit_reached", "PerDay", "insufficient_quota"]),
-        (Step::server_error(), [500; 3], ["api_error", "INTERNAL", "server_error"]),
+        (
+            Step::overloaded(),
+            [529, 503, 503, 503],
+            ["overloaded_error", "UNAVAILABLE", "server_is_overloaded"],
+        ),
+        (Step::rate_limited(Some(7)), [429; 4], ["rate_limit_error", "\"7s\"", "rate_limit_exceeded"]),
+        (Step::rate_limited(None), [429; 4], ["rate_limit_error", "PerMinute", "rate_limit_exceeded"]),
+        (Step::quota_exhausted(), [429; 4], ["enforced_spend_limit_reached", "PerDay", "insufficient_quota"]),
+        (Step::server_error(), [500; 4], ["api_error", "INTERNAL", "server_error"]),
         (
             Step::authentication(),
-            [401, 400, 401],
+            [401, 400, 401, 401],
             ["authentication_error", "API_KEY_INVALID", "invalid_api_key"],
         ),
-        (Step::permission(), [403; 3], ["permission_error", "PERMISSION_DENIED", "insufficient_permissions"]),
-        (Step::model_not_found(), [404; 3], ["not_found_error", "NOT_FOUND", "model_not_found"]),
+        (Step::permission(), [403; 4], ["permission_error", "PERMISSION_DENIED", "insufficient_permissions"]),
+        (Step::model_not_found(), [404, 404, 404, 400], ["not_found_error", "NOT_FOUND", "model_not_found"]),
         (
             Step::context_length(),
-            [400; 3],
+            [400; 4],
             ["prompt is too long", "exceeds the maximum", "context_length_exceeded"],
         ),
-        (Step::invalid_request(), [400; 3], ["invalid_request_error", "INVALID_ARGUMENT", "invalid_type"]),
+        (Step::invalid_request(), [400; 4], ["invalid_request_error", "INVALID_ARGUMENT", "invalid_type"]),
         (
             Step::fault(Fault::ContentFilter),
-            [200, 200, 400],
+            [200, 200, 400, 400],
             ["\"refusal\"", "blockReason", "content_filter"],
         ),
-        (Step::raw(418, "text/plain", "{teapot"), [418; 3], ["{teapot"; 3]),
+        (Step::raw(418, "text/plain", "{teapot"), [418; 4], ["{teapot"; 3]),
     ];
     for (step, statuses, words) in cases {
-        for (nth, provider) in Provider::ALL.into_iter().enumerate() {
-            emulator.script_any(provider, [step.clone()]);
-            let answer = ask(&emulator, provider, true).await;
-            assert_eq!(answer.status.as_u16(), statuses[nth], "{provider:?} {step:?}");
-            assert!(answer.body.contains(words[nth]), "{provider:?} {step:?}: {}", answer.body);
+        for (nth, api) in Api::ALL.into_iter().enumerate() {
+            emulator.script_any(api.provider(), [step.clone()]);
+            let answer = ask(&emulator, api, true).await;
+            assert_eq!(answer.status.as_u16(), statuses[nth], "{api:?} {step:?}");
+            assert!(answer.body.contains(words[nth.min(2)]), "{api:?} {step:?}: {}", answer.body);
             // Google's hint is in the body.
-            let hint = if words[1] == "\"7s\"" && provider != Provider::Gemini { "7" } else { "" };
-            assert_eq!(answer.header("retry-after"), hint, "{provider:?} {step:?}");
+            let hint = if words[1] == "\"7s\"" && api != Api::GenerateContent { "7" } else { "" };
+            assert_eq!(answer.header("retry-after"), hint, "{api:?} {step:?}");
         }
     }
 }
@@ -76,19 +80,20 @@ async fn interruptions_are_real() {
         (four().close_after(9), [true, true, false], false, ""),
         (four(), [true, true, true], true, ""),
     ];
-    for (provider, finish) in [
-        (Provider::Anthropic, "\"end_turn\""),
-        (Provider::Gemini, "\"STOP\""),
-        (Provider::OpenAi, "\"finish_reason\":\"stop\""),
+    for (api, finish) in [
+        (Api::Messages, "\"end_turn\""),
+        (Api::GenerateContent, "\"STOP\""),
+        (Api::Chat, "\"finish_reason\":\"stop\""),
+        (Api::Responses, "event: response.completed"),
     ] {
         for (step, [second, third, finished], whole, says) in &cases {
             for http2 in [false, true] {
-                emulator.script_any(provider, [step.clone()]);
-                let (path, body) = call(provider, true);
-                let request = post(&emulator, provider, &path).body(Full::new(Bytes::from(body.to_string())));
+                emulator.script_any(api.provider(), [step.clone()]);
+                let (path, body) = call(api, true);
+                let request = post(&emulator, api, &path).body(Full::new(Bytes::from(body.to_string())));
                 let answer = try_send(http2, request.expect("valid")).await.expect("headers came");
                 let Answer { body, .. } = &answer;
-                let what = format!("{provider:?} {http2} {:?}: {body}", step);
+                let what = format!("{api:?} {http2} {:?}: {body}", step);
                 assert_eq!(answer.whole, *whole, "{what}");
                 assert!(body.contains("one"), "{what}");
                 assert_eq!(body.contains("two"), *second, "{what}");
@@ -103,13 +108,14 @@ async fn interruptions_are_real() {
 #[tokio::test]
 async fn errors_inside_a_stream_may_come_before_any_token() {
     let emulator = Emulator::start().await.expect("starts");
-    for (provider, frame) in [
-        (Provider::Anthropic, "event: error\ndata: {\"error\":{"),
-        (Provider::Gemini, "data: {\"error\":{\"code\":503"),
-        (Provider::OpenAi, "data: {\"error\":{"),
+    for (api, frame) in [
+        (Api::Messages, "event: error\ndata: {\"error\":{"),
+        (Api::GenerateContent, "data: {\"error\":{\"code\":503"),
+        (Api::Chat, "data: {\"error\":{"),
+        (Api::Responses, "event: error\ndata: {\"error\":{"),
     ] {
-        emulator.always(provider, four().error_after(0, Fault::Overloaded));
-        let answer = ask(&emulator, provider, true).await;
+        emulator.always(api.provider(), four().error_after(0, Fault::Overloaded));
+        let answer = ask(&emulator, api, true).await;
         assert!(answer.whole && answer.status == 200);
         assert!(answer.body.contains(frame) && !answer.body.contains("one"), "{}", answer.body);
     }
@@ -118,13 +124,14 @@ async fn errors_inside_a_stream_may_come_before_any_token() {
 #[tokio::test]
 async fn the_terminal_frame_can_be_left_out() {
     let emulator = Emulator::start().await.expect("starts");
-    for (provider, terminal) in [
-        (Provider::Anthropic, "message_stop"),
-        (Provider::Gemini, "finishReason"),
-        (Provider::OpenAi, "[DONE]"),
+    for (api, terminal) in [
+        (Api::Messages, "message_stop"),
+        (Api::GenerateContent, "finishReason"),
+        (Api::Chat, "[DONE]"),
+        (Api::Responses, "response.completed"),
     ] {
-        emulator.script_any(provider, [four(), four().without_terminal_frame()]);
-        let [with, without] = [ask(&emulator, provider, true).await, ask(&emulator, provider, true).await];
+        emulator.script_any(api.provider(), [four(), four().without_terminal_frame()]);
+        let [with, without] = [ask(&emulator, api, true).await, ask(&emulator, api, true).await];
         assert!(with.body.contains(terminal) && with.whole);
         assert!(!without.body.contains(terminal) && without.body.contains("four") && without.whole);
     }
@@ -133,29 +140,29 @@ async fn the_terminal_frame_can_be_left_out() {
 #[tokio::test]
 async fn a_long_line_is_as_long_as_asked_and_nothing_but_a_line() {
     let emulator = Emulator::start().await.expect("starts");
-    for provider in Provider::ALL {
-        emulator.always(provider, four().long_line_after(1, 1 << 20));
-        let answer = ask(&emulator, provider, true).await;
+    for api in Api::ALL {
+        emulator.always(api.provider(), four().long_line_after(1, 1 << 20));
+        let answer = ask(&emulator, api, true).await;
         let longest = answer.body.lines().max_by_key(|line| line.len()).expect("lines");
         let said: String =
             serde_json::from_str(longest.strip_prefix("data: ").expect("data")).expect("a string");
-        assert_eq!(said.len(), 1 << 20, "{provider:?}");
+        assert_eq!(said.len(), 1 << 20, "{api:?}");
     }
 }
 
 #[tokio::test]
 async fn answers_that_are_not_streamed_are_interrupted_in_the_middle() {
     let emulator = Emulator::start().await.expect("starts");
-    for provider in Provider::ALL {
+    for api in Api::ALL {
         for (step, whole) in [
             (four().close_after(0), false),
             (four().reset_after(0), false),
             (four().end_after(0), true),
             (four().malformed_after(0), true),
         ] {
-            emulator.script_any(provider, [step]);
-            let answer = ask(&emulator, provider, false).await;
-            assert_eq!(answer.whole, whole, "{provider:?}");
+            emulator.script_any(api.provider(), [step]);
+            let answer = ask(&emulator, api, false).await;
+            assert_eq!(answer.whole, whole, "{api:?}");
             assert!(serde_json::from_str::<serde_json::Value>(&answer.body).is_err(), "{}", answer.body);
         }
     }
@@ -165,7 +172,7 @@ async fn answers_that_are_not_streamed_are_interrupted_in_the_middle() {
 #[tokio::test]
 async fn a_close_says_goodbye_and_a_reset_does_not() {
     let emulator = Emulator::start().await.expect("starts");
-    let (path, body) = call(Provider::OpenAi, true);
+    let (path, body) = call(Api::Chat, true);
     let body = body.to_string();
     let head = format!(
         "POST {path} HTTP/1.1\r\nhost: h\r\nauthorization: Bearer k\r\ncontent-length: {}\r\n\r\n",
@@ -177,8 +184,8 @@ async fn a_close_says_goodbye_and_a_reset_does_not() {
         (four().close_after(1), false, "one"),
         (four().reset_after(1), true, "one"),
     ] {
-        emulator.script_any(Provider::OpenAi, [step]);
-        let url = emulator.base_url(Provider::OpenAi);
+        emulator.script_any(Api::Chat.provider(), [step]);
+        let url = emulator.base_url(Api::Chat.provider());
         let address = url.strip_prefix("http://").expect("a URL");
         let mut stream = TcpStream::connect(address).await.expect("connects");
         stream.write_all(format!("{head}{body}").as_bytes()).await.expect("sent");
@@ -198,9 +205,10 @@ async fn a_close_says_goodbye_and_a_reset_does_not() {
 async fn no_answer_comes_over_http2_either() {
     let emulator = Emulator::start().await.expect("starts");
     for step in [Step::close_before_headers(), Step::reset_before_headers()] {
-        emulator.script_any(Provider::Gemini, [step]);
-        let (path, body) = call(Provider::Gemini, true);
-        let request = post(&emulator, Provider::Gemini, &path).body(Full::new(Bytes::from(body.to_string())));
+        emulator.script_any(Api::GenerateContent.provider(), [step]);
+        let (path, body) = call(Api::GenerateContent, true);
+        let request =
+            post(&emulator, Api::GenerateContent, &path).body(Full::new(Bytes::from(body.to_string())));
         try_send(true, request.expect("valid")).await.expect_err("no answer");
     }
     assert!(emulator.calls().iter().all(|call| call.end == Some(CallEnd::Answered)), "as scripted");
@@ -211,14 +219,14 @@ async fn no_answer_comes_over_http2_either() {
 async fn waits_add_up() {
     let emulator = Emulator::start().await.expect("starts");
     let seconds = Duration::from_secs;
-    for provider in Provider::ALL {
+    for api in Api::ALL {
         let slow =
             four().before_headers(seconds(1)).before_first_token(seconds(10)).between_tokens(seconds(100));
-        emulator.always(provider, slow);
+        emulator.always(api.provider(), slow);
         for (streamed, expected) in [(true, 311), (false, 11)] {
             let start = Instant::now();
-            assert!(ask(&emulator, provider, streamed).await.whole);
-            assert_eq!(start.elapsed().as_secs(), expected, "{provider:?} {streamed}");
+            assert!(ask(&emulator, api, streamed).await.whole);
+            assert_eq!(start.elapsed().as_secs(), expected, "{api:?} {streamed}");
         }
     }
 }
@@ -227,7 +235,7 @@ async fn waits_add_up() {
 #[tokio::test]
 async fn a_client_that_goes_away_is_noticed_wherever_it_waits() {
     let emulator = Emulator::start().await.expect("starts");
-    for provider in Provider::ALL {
+    for api in Api::ALL {
         for step in [
             Step::stall_before_headers(),
             Step::ok().before_headers(LONG),
@@ -237,10 +245,9 @@ async fn a_client_that_goes_away_is_noticed_wherever_it_waits() {
         ] {
             for http2 in [false, true] {
                 for streamed in [false, true] {
-                    emulator.script_any(provider, [step.clone()]);
-                    let (path, body) = call(provider, streamed);
-                    let request =
-                        post(&emulator, provider, &path).body(Full::new(Bytes::from(body.to_string())));
+                    emulator.script_any(api.provider(), [step.clone()]);
+                    let (path, body) = call(api, streamed);
+                    let request = post(&emulator, api, &path).body(Full::new(Bytes::from(body.to_string())));
                     let before = emulator.calls().len();
                     let asking = try_send(http2, request.expect("valid"));
                     let arrived = async {
@@ -264,7 +271,7 @@ async fn a_client_that_goes_away_is_noticed_wherever_it_waits() {
                     assert_eq!(
                         call.end,
                         Some(CallEnd::ClientWentAway),
-                        "{provider:?} {step:?} {http2} {streamed}"
+                        "{api:?} {step:?} {http2} {streamed}"
                     );
                 }
             }

@@ -6,10 +6,10 @@ use std::{
     time::Duration,
 };
 
-use super::client::{ask, call, post, try_send};
+use super::client::{Api, ask, call, post, try_send};
 use bytes::Bytes;
 use http_body_util::Full;
-use leverframe_emulator::{Call, CallEnd, Emulator, Provider, Step};
+use leverframe_emulator::{Call, CallEnd, Emulator, Step};
 use tokio::{
     io::AsyncReadExt,
     net::TcpStream,
@@ -19,14 +19,14 @@ use tokio::{
 #[tokio::test]
 async fn calls_are_kept_with_what_they_said_and_how_they_ended() {
     let emulator = Emulator::start().await.expect("starts");
-    for provider in Provider::ALL {
-        ask(&emulator, provider, true).await;
+    for api in Api::ALL {
+        ask(&emulator, api, true).await;
     }
     let calls = emulator.calls();
-    assert_eq!(calls.iter().map(|call| call.provider).collect::<Vec<_>>(), Provider::ALL);
-    for Call { provider, path, model, streamed, headers, body, end, .. } in calls {
-        assert_eq!((model.as_str(), streamed, end), ("m", true, Some(CallEnd::Answered)), "{provider:?}");
-        let (sent_to, sent) = call(provider, true);
+    assert_eq!(calls.iter().map(|call| call.provider).collect::<Vec<_>>(), Api::ALL.map(Api::provider));
+    for (api, Call { path, model, streamed, headers, body, end, .. }) in Api::ALL.into_iter().zip(calls) {
+        assert_eq!((model.as_str(), streamed, end), ("m", true, Some(CallEnd::Answered)), "{api:?}");
+        let (sent_to, sent) = call(api, true);
         assert_eq!((sent_to.split('?').next(), sent), (Some(path.as_str()), body));
         assert!(headers.contains(&("authorization".to_owned(), "Bearer k".to_owned())));
     }
@@ -35,18 +35,18 @@ async fn calls_are_kept_with_what_they_said_and_how_they_ended() {
 #[tokio::test]
 async fn scripts_may_change_while_it_runs() {
     let emulator = Emulator::builder().default_step(Step::text("default")).start().await.expect("starts");
-    for provider in Provider::ALL {
-        let says = async |word: &str| ask(&emulator, provider, false).await.body.contains(word);
+    for api in Api::ALL {
+        let says = async |word: &str| ask(&emulator, api, false).await.body.contains(word);
         assert!(says("default").await);
-        emulator.always(provider, Step::text("always"));
-        emulator.script(provider, "m", [Step::text("first")]);
-        emulator.script(provider, "another", [Step::text("not for us")]);
+        emulator.always(api.provider(), Step::text("always"));
+        emulator.script(api.provider(), "m", [Step::text("first")]);
+        emulator.script(api.provider(), "another", [Step::text("not for us")]);
         assert!(says("first").await && says("always").await && says("always").await);
-        emulator.clear(provider);
+        emulator.clear(api.provider());
         assert!(says("default").await);
     }
     emulator.load(r#"[{"provider": "openai", "always": {"text": "loaded"}}]"#).expect("valid");
-    assert!(ask(&emulator, Provider::OpenAi, false).await.body.contains("loaded"));
+    assert!(ask(&emulator, Api::Chat, false).await.body.contains("loaded"));
 }
 
 #[tokio::test]
@@ -57,10 +57,9 @@ async fn a_shutdown_lets_calls_finish_but_not_for_ever() {
     ] {
         for http2 in [false, true] {
             let emulator = Emulator::start().await.expect("starts");
-            emulator.always(Provider::OpenAi, step.clone());
-            let (path, body) = call(Provider::OpenAi, true);
-            let request =
-                post(&emulator, Provider::OpenAi, &path).body(Full::new(Bytes::from(body.to_string())));
+            emulator.always(Api::Chat.provider(), step.clone());
+            let (path, body) = call(Api::Chat, true);
+            let request = post(&emulator, Api::Chat, &path).body(Full::new(Bytes::from(body.to_string())));
             let asking = try_send(http2, request.expect("valid"));
             let stopping = async {
                 while emulator.calls().is_empty() {
@@ -68,7 +67,7 @@ async fn a_shutdown_lets_calls_finish_but_not_for_ever() {
                 }
                 // Seconds of waiting cost nothing on a clock that can be advanced.
                 tokio::time::pause();
-                let url = emulator.base_url(Provider::OpenAi);
+                let url = emulator.base_url(Api::Chat.provider());
                 emulator.shutdown().await;
                 tokio::time::resume();
                 url
@@ -84,7 +83,7 @@ async fn a_shutdown_lets_calls_finish_but_not_for_ever() {
 #[tokio::test]
 async fn a_shutdown_does_not_wait_for_idle_connections_and_a_drop_for_none() {
     let emulator = Emulator::start().await.expect("starts");
-    let url = emulator.base_url(Provider::Gemini);
+    let url = emulator.base_url(Api::GenerateContent.provider());
     let address = url.strip_prefix("http://").expect("a URL").to_owned();
     let idle = TcpStream::connect(&address).await.expect("connects");
     let start = Instant::now();
@@ -93,8 +92,8 @@ async fn a_shutdown_does_not_wait_for_idle_connections_and_a_drop_for_none() {
     drop(idle);
 
     let emulator = Emulator::start().await.expect("starts");
-    emulator.always(Provider::Gemini, Step::stall_before_headers());
-    let url = emulator.base_url(Provider::Gemini);
+    emulator.always(Api::GenerateContent.provider(), Step::stall_before_headers());
+    let url = emulator.base_url(Api::GenerateContent.provider());
     let mut stalled =
         TcpStream::connect(url.strip_prefix("http://").expect("a URL")).await.expect("connects");
     drop(emulator);

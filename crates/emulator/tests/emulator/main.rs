@@ -2,7 +2,11 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking, in its helpers as well")]
 
+mod azure;
 mod client;
 mod faults;
 mod library;
+mod lists;
+mod refusals;
+mod responses;
 mod wire;

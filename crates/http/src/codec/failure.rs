@@ -6,11 +6,6 @@ use serde_json::error::Category;
 
 use crate::redact;
 
-/// What cannot be said in a dialect, with the path of the field.
-pub(super) fn unsupported(field: &str, problem: &str) -> Failure {
-    Failure::new(ErrorKind::Unsupported, format!("{field}: {problem}"))
-}
-
 /// Text of an answer that is not `expected`.
 pub(super) fn unreadable(expected: &str, text: &str) -> Failure {
     Failure::new(ErrorKind::Unreadable, format!("expected {expected}, got {}", redact::excerpt(text)))

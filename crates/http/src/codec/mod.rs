@@ -18,19 +18,24 @@ mod anthropic;
 mod endpoint;
 mod failure;
 mod gemini;
+mod object;
 mod openai_chat;
+mod openai_responses;
+mod path;
 mod post;
 mod stream;
 mod text;
+mod writer;
 
 use bytes::Bytes;
 use http::HeaderMap;
 use leverframe_core::{
     error::{ErrorKind, Failure},
+    loss::Loss,
     model::{Dialect, Request, Response},
 };
 
-pub use endpoint::{Endpoint, EndpointError};
+pub use endpoint::{Auth, Compat, Endpoint, EndpointError, ReasoningField};
 pub use stream::StreamDecoder;
 
 /// What to send: a validated request and how to ask for the answer.
@@ -44,16 +49,56 @@ pub struct Call<'a> {
     pub stream: bool,
 }
 
+/// An HTTP request, and what it does not say of what was asked.
+#[derive(Debug)]
+pub struct Encoded {
+    /// What to send.
+    pub request: http::Request<Bytes>,
+    /// What the dialect could not express. Within what
+    /// [`Request::losses`] allows.
+    pub losses: Vec<Loss>,
+}
+
 /// Writes the HTTP request for one call.
 ///
 /// # Errors
-/// [`ErrorKind::Unsupported`], naming the field, for whatever the dialect
-/// cannot express: nothing is dropped silently.
-pub fn encode(endpoint: &Endpoint, call: Call<'_>) -> Result<http::Request<Bytes>, Failure> {
+/// [`ErrorKind::Unsupported`], naming the field, for the first loss beyond
+/// what [`Request::losses`] allows; [`ErrorKind::InvalidRequest`] for what
+/// makes no sense anywhere.
+pub fn encode(endpoint: &Endpoint, call: Call<'_>) -> Result<Encoded, Failure> {
     match endpoint.dialect() {
         Dialect::Anthropic => anthropic::request::encode(endpoint, call),
         Dialect::Gemini => gemini::request::encode(endpoint, call),
         Dialect::OpenAiChat => openai_chat::request::encode(endpoint, call),
+        Dialect::OpenAiResponses => openai_responses::request::encode(endpoint, call),
+    }
+}
+
+/// A request as a client of a provider wrote it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Asked {
+    /// What is asked for. Fields that are not modelled are in its
+    /// [`extra`](Request::extra).
+    pub request: Request,
+    /// Whether the answer is to be streamed.
+    pub stream: bool,
+}
+
+/// Reads the body of a request in `dialect`. Written again for the same
+/// dialect it says the same.
+///
+/// Gemini names the model and the way of answering in the path: there the
+/// model is empty and `stream` is false, for the caller to fill in.
+///
+/// # Errors
+/// [`ErrorKind::InvalidRequest`], naming the field.
+pub fn read_request(dialect: Dialect, body: &[u8]) -> Result<Asked, Failure> {
+    let text = object::body_text(body)?;
+    match dialect {
+        Dialect::Anthropic => anthropic::request::read(text),
+        Dialect::Gemini => gemini::request::read(text),
+        Dialect::OpenAiChat => openai_chat::request::read(text),
+        Dialect::OpenAiResponses => openai_responses::request::read(text),
     }
 }
 
@@ -68,6 +113,7 @@ pub fn decode(dialect: Dialect, headers: &HeaderMap, body: &[u8]) -> Result<Resp
         Dialect::Anthropic => anthropic::response::decode(headers, text),
         Dialect::Gemini => gemini::response::decode(headers, text),
         Dialect::OpenAiChat => openai_chat::response::decode(headers, text),
+        Dialect::OpenAiResponses => openai_responses::response::decode(headers, text),
     }
 }
 
@@ -79,7 +125,7 @@ pub fn read_error(dialect: Dialect, status: u16, headers: &HeaderMap, body: &[u8
     match dialect {
         Dialect::Anthropic => anthropic::error::read(status, headers, &text),
         Dialect::Gemini => gemini::error::read(status, headers, &text),
-        Dialect::OpenAiChat => openai_chat::error::read(status, headers, &text),
+        Dialect::OpenAiChat | Dialect::OpenAiResponses => openai_chat::error::read(status, headers, &text),
     }
 }
 
@@ -88,7 +134,7 @@ pub fn read_error(dialect: Dialect, status: u16, headers: &HeaderMap, body: &[u8
 pub fn provider_request_id(dialect: Dialect, headers: &HeaderMap) -> Option<String> {
     match dialect {
         Dialect::Anthropic => anthropic::error::request_id(headers),
-        Dialect::OpenAiChat => openai_chat::error::request_id(headers),
+        Dialect::OpenAiChat | Dialect::OpenAiResponses => openai_chat::error::request_id(headers),
         Dialect::Gemini => None,
     }
 }

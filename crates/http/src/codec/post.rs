@@ -1,7 +1,7 @@
 //! The HTTP request around a body.
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 use leverframe_core::error::{ErrorKind, Failure};
 use serde::Serialize;
 
@@ -9,9 +9,9 @@ use serde::Serialize;
 ///
 /// # Errors
 /// [`ErrorKind::InvalidRequest`] when the body or the address cannot be written.
-pub(super) fn json<const N: usize>(
+pub(super) fn json(
     url: String,
-    headers: [(HeaderName, HeaderValue); N],
+    headers: HeaderMap,
     stream: bool,
     body: &impl Serialize,
 ) -> Result<http::Request<Bytes>, Failure> {
@@ -22,12 +22,10 @@ pub(super) fn json<const N: usize>(
     let mut request = http::Request::builder()
         .method(Method::POST)
         .uri(url)
-        .header(header::CONTENT_TYPE, "application/json")
-        .header(header::ACCEPT, accept);
-    for (name, value) in headers {
-        request = request.header(name, value);
-    }
-    request
         .body(Bytes::from(body))
-        .map_err(|source| invalid("the provider's address cannot be requested").with_source(source))
+        .map_err(|source| invalid("the provider's address cannot be requested").with_source(source))?;
+    *request.headers_mut() = headers;
+    request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static(accept));
+    Ok(request)
 }

@@ -8,7 +8,7 @@ use leverframe_core::{
     model::{Dialect, StreamEvent},
 };
 
-use super::{anthropic, gemini, openai_chat};
+use super::{anthropic, gemini, openai_chat, openai_responses};
 use crate::sse::{self, SseError};
 
 /// Decodes a streamed answer: bytes in, [`StreamEvent`]s out.
@@ -46,6 +46,7 @@ enum DialectDecoder {
     Anthropic(anthropic::stream::Reader),
     Gemini(gemini::stream::Reader),
     OpenAiChat(openai_chat::stream::Reader),
+    OpenAiResponses(openai_responses::stream::Reader),
 }
 
 impl StreamDecoder {
@@ -55,6 +56,9 @@ impl StreamDecoder {
             Dialect::Anthropic => DialectDecoder::Anthropic(anthropic::stream::Reader::default()),
             Dialect::Gemini => DialectDecoder::Gemini(gemini::stream::Reader::default()),
             Dialect::OpenAiChat => DialectDecoder::OpenAiChat(openai_chat::stream::Reader::default()),
+            Dialect::OpenAiResponses => {
+                DialectDecoder::OpenAiResponses(openai_responses::stream::Reader::default())
+            }
         };
         Self { sse: sse::Decoder::new(limits), dialect, ready: VecDeque::new(), failure: None, over: false }
     }
@@ -128,6 +132,7 @@ impl DialectDecoder {
             Self::Anthropic(reader) => reader,
             Self::Gemini(reader) => reader,
             Self::OpenAiChat(reader) => reader,
+            Self::OpenAiResponses(reader) => reader,
         }
     }
 }

@@ -12,7 +12,7 @@ use leverframe_core::{
     model::Request,
     validate::validate,
 };
-use leverframe_http::codec::{self, Call};
+use leverframe_http::codec::{self, Call, Encoded};
 
 use super::{Drive, Reached, Unanswered, too_late};
 
@@ -52,7 +52,7 @@ impl Drive<'_> {
         let validating = validating.on(ValidateRequest { at: self.inner.now() });
         let at = self.inner.now();
         let route = Arc::clone(validating.route());
-        let request = match validate(validating.request(), route.dialect) {
+        let request = match validate(validating.request()) {
             Ok(request) => request,
             Err(error) => return Err(validating.on(ValidationFailed { error, at })),
         };
@@ -61,7 +61,11 @@ impl Drive<'_> {
         }
         let call = Call { request: &request, model: &route.model, stream: self.streamed };
         match codec::encode(&self.inner.provider_of(&route).endpoint, call) {
-            Ok(encoded) => Ok((validating.on(ValidationPassed { request, at }), encoded)),
+            Ok(Encoded { request: written, losses }) => {
+                let mut ready = validating.on(ValidationPassed { request, at });
+                ready.lost(losses);
+                Ok((ready, written))
+            }
             Err(failure) => Err(validating.on(RequestFailed { failure, at })),
         }
     }

@@ -9,13 +9,14 @@ use std::collections::{BTreeMap, VecDeque};
 use bytestring::ByteString;
 use leverframe_core::{
     error::Failure,
-    model::{Block, Dialect, Json, Opaque, StreamEvent},
+    model::{Block, Dialect, Field, Json, Opaque, Place, StreamEvent},
 };
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
     error,
-    wire::{self, Delta, Event, UsageBody},
+    wire::{self, Delta, Event, Message, UsageBody},
 };
 use crate::codec::failure::{position, unreadable};
 use crate::{
@@ -39,6 +40,9 @@ pub(in crate::codec) struct Reader {
 /// Most blocks that are open at once; the API opens one after the other.
 const MAX_OPEN: usize = 256;
 
+/// Most bytes of a server tool's input, which is handed over whole.
+const MAX_INPUT: usize = 1 << 20;
+
 /// A block that is open.
 #[derive(Debug)]
 struct Open {
@@ -48,10 +52,7 @@ struct Open {
 
 #[derive(Debug)]
 enum Kind {
-    /// With its citations, joined by commas.
-    Text {
-        citations: String,
-    },
+    Text,
     Thinking,
     ToolCall,
     /// Not modelled: the block as it opened, and the input that followed.
@@ -99,7 +100,7 @@ impl Reader {
         match event.kind.as_str() {
             "content_block_delta" => {
                 if let (Some(at), Some(delta)) = (event.index, event.delta) {
-                    self.delta(at, delta, data, ready);
+                    self.delta(at, delta, data, ready)?;
                 }
             }
             "content_block_start" => {
@@ -114,20 +115,18 @@ impl Reader {
             }
             "message_start" => {
                 if let Some(message) = event.message {
-                    let keep = |text: Text<'_>| text.keep(data);
-                    ready.push_back(StreamEvent::Start {
-                        id: message.id.map(keep),
-                        model: message.model.map(keep),
-                    });
-                    // Its count of output is a placeholder, not a report.
-                    self.used(message.usage.map(UsageBody::read).map(UsageBody::before_output), ready);
+                    self.begin(message, data, ready)?;
                 }
             }
             "message_delta" => {
                 if let Some(delta) = event.delta {
                     self.finish(delta, data, ready);
                 }
-                self.used(event.usage.map(UsageBody::read), ready);
+                // It is the only event of its kind, and parsed once more for what is not modelled.
+                let raw: Option<RawDelta<'_>> = serde_json::from_str(data).ok();
+                add(wire::extra(raw.and_then(|raw| raw.delta).map_or("", RawValue::get)), ready);
+                add(wire::extra(data), ready);
+                self.used(event.usage, |usage| usage, ready);
             }
             "message_stop" => {
                 self.close_all(ready);
@@ -140,10 +139,32 @@ impl Reader {
         Ok(())
     }
 
-    fn used(&mut self, usage: Option<UsageBody>, ready: &mut VecDeque<StreamEvent>) {
-        if let Some(usage) = usage {
-            self.usage = self.usage.updated(usage);
+    fn begin(
+        &mut self,
+        raw: &RawValue,
+        data: &ByteString,
+        ready: &mut VecDeque<StreamEvent>,
+    ) -> Result<(), Failure> {
+        let wrong = |source| unreadable("a message", data).with_source(position(&source));
+        let message: Message<'_> = serde_json::from_str(raw.get()).map_err(wrong)?;
+        let keep = |text: Text<'_>| text.keep(data);
+        ready.push_back(StreamEvent::Start { id: message.id.map(keep), model: message.model.map(keep) });
+        add(wire::extra(raw.get()), ready);
+        // Its count of output is a placeholder, not a report.
+        self.used(message.usage, UsageBody::before_output, ready);
+        Ok(())
+    }
+
+    fn used(
+        &mut self,
+        raw: Option<&RawValue>,
+        known: impl Fn(UsageBody) -> UsageBody,
+        ready: &mut VecDeque<StreamEvent>,
+    ) {
+        if let Some(raw) = raw {
+            self.usage = self.usage.updated(known(UsageBody::read(raw)));
             ready.push_back(StreamEvent::Usage(self.usage.into()));
+            add(wire::usage_extra(raw), ready);
         }
     }
 
@@ -171,36 +192,24 @@ impl Reader {
         }
         let index = self.take_index();
         let wrong = |source| unreadable("a content block", data).with_source(position(&source));
-        let body: wire::BlockBody<'_> = serde_json::from_str(raw.get()).map_err(wrong)?;
-        let kind = match wire::block(raw).map_err(wrong)? {
-            Block::Text(text) => {
-                if !text.is_empty() {
-                    ready.push_back(StreamEvent::TextDelta { index, text: text.into() });
-                }
-                Kind::Text { citations: String::new() }
-            }
-            Block::Thinking(thinking) => {
-                ready.push_back(StreamEvent::ThinkingDelta { index, text: thinking.text.into() });
-                if let Some(signature) = thinking.signature.filter(|signature| !signature.is_empty()) {
-                    ready.push_back(StreamEvent::Signature { index, signature: signature.into() });
-                }
-                Kind::Thinking
-            }
-            Block::ToolCall(call) => {
-                let keep = |text: Option<Text<'_>>| text.unwrap_or_default().keep(data);
-                ready.push_back(StreamEvent::ToolCallStart {
-                    index,
-                    id: keep(body.id),
-                    name: keep(body.name),
-                });
-                // The input is empty here and follows in pieces; some proxies send it whole.
-                if !is_empty_object(&call.arguments) {
-                    ready.push_back(StreamEvent::ToolCallDelta { index, arguments: call.arguments.into() });
-                }
-                Kind::ToolCall
-            }
+        let block = wire::block(raw).map_err(wrong)?;
+        let kind = match &block {
+            Block::Text(_) => Kind::Text,
+            Block::Thinking(_) => Kind::Thinking,
+            Block::ToolCall(_) => Kind::ToolCall,
             _ => Kind::Other { block: raw.to_owned(), input: String::new(), content: BTreeMap::new() },
         };
+        if !matches!(kind, Kind::Other { .. }) {
+            let mut events = Vec::new();
+            StreamEvent::replay_block(index, &block, &mut events);
+            ready.extend(events.into_iter().filter(|event| match event {
+                // Mostly empty here; what follows says more.
+                StreamEvent::TextDelta { text, .. } => !text.is_empty(),
+                StreamEvent::ToolCallDelta { arguments, .. } => !is_empty_object(arguments),
+                StreamEvent::BlockEnd { .. } => false,
+                _ => true,
+            }));
+        }
         self.open.push((at, Open { index, kind }));
         Ok(())
     }
@@ -211,14 +220,20 @@ impl Reader {
         index
     }
 
-    fn delta(&mut self, at: u32, delta: Delta<'_>, data: &ByteString, ready: &mut VecDeque<StreamEvent>) {
+    fn delta(
+        &mut self,
+        at: u32,
+        delta: Delta<'_>,
+        data: &ByteString,
+        ready: &mut VecDeque<StreamEvent>,
+    ) -> Result<(), Failure> {
         let Some(open) = self.open.iter_mut().rev().find(|(of, _)| *of == at).map(|(_, open)| open) else {
-            return; // a delta for no block adds to nothing
+            return Ok(()); // a delta for no block adds to nothing
         };
         let index = open.index;
         let kind = delta.kind.as_ref().map_or("", Text::as_str);
         match (kind, &mut open.kind) {
-            ("text_delta", Kind::Text { .. }) => {
+            ("text_delta", Kind::Text) => {
                 if let Some(text) = delta.text.filter(|text| !text.is_empty()) {
                     ready.push_back(StreamEvent::TextDelta { index, text: text.keep(data) });
                 }
@@ -230,7 +245,11 @@ impl Reader {
             }
             ("signature_delta", Kind::Thinking) => {
                 if let Some(signature) = delta.signature {
-                    ready.push_back(StreamEvent::Signature { index, signature: signature.keep(data) });
+                    ready.push_back(StreamEvent::Signature {
+                        index,
+                        dialect: Dialect::Anthropic,
+                        signature: signature.keep(data),
+                    });
                 }
             }
             ("input_json_delta", Kind::ToolCall) => {
@@ -238,15 +257,19 @@ impl Reader {
                     ready.push_back(StreamEvent::ToolCallDelta { index, arguments: arguments.keep(data) });
                 }
             }
-            ("citations_delta", Kind::Text { citations }) => {
-                if let Some(citation) = delta.citation {
-                    let comma = if citations.is_empty() { "" } else { "," };
-                    citations.push_str(comma);
-                    citations.push_str(citation.get());
+            ("citations_delta", Kind::Text) => {
+                if let Some(raw) = delta.citation {
+                    let citation = Box::new(wire::citation(raw));
+                    ready.push_back(StreamEvent::Citation { index, citation });
                 }
             }
             ("input_json_delta", Kind::Other { input, .. }) => {
-                input.push_str(delta.partial_json.as_ref().map_or("", Text::as_str));
+                let more = delta.partial_json.as_ref().map_or("", Text::as_str);
+                if input.len().saturating_add(more.len()) > MAX_INPUT {
+                    let limit = format!("a server tool's input of at most {MAX_INPUT} bytes");
+                    return Err(unreadable(&limit, data));
+                }
+                input.push_str(more);
             }
             ("compaction_delta", Kind::Other { content, .. }) => {
                 let given = [("content", delta.content), ("encrypted_content", delta.encrypted_content)];
@@ -255,6 +278,7 @@ impl Reader {
             }
             _ => {}
         }
+        Ok(())
     }
 
     fn stop(&mut self, at: u32, ready: &mut VecDeque<StreamEvent>) {
@@ -278,18 +302,26 @@ impl Reader {
                 ready.push_back(StreamEvent::Opaque { index, block });
                 ready.push_back(StreamEvent::BlockEnd { index });
             }
-            Kind::Text { citations } => {
-                ready.push_back(StreamEvent::BlockEnd { index });
-                let list = (!citations.is_empty()).then(|| format!("[{citations}]"));
-                if let Some(block) = list.and_then(|list| wire::citations(&list)) {
-                    let index = self.take_index();
-                    ready.push_back(StreamEvent::Opaque { index, block });
-                    ready.push_back(StreamEvent::BlockEnd { index });
-                }
-            }
-            Kind::Thinking | Kind::ToolCall => ready.push_back(StreamEvent::BlockEnd { index }),
+            Kind::Text | Kind::Thinking | Kind::ToolCall => ready.push_back(StreamEvent::BlockEnd { index }),
         }
     }
+}
+
+/// The delta of a message as it came.
+#[derive(Deserialize)]
+struct RawDelta<'a> {
+    #[serde(borrow)]
+    delta: Option<&'a RawValue>,
+}
+
+/// Hands over what is not modelled.
+fn add(fields: impl IntoIterator<Item = Field>, ready: &mut VecDeque<StreamEvent>) {
+    let events = fields.into_iter().map(|field| StreamEvent::Extra {
+        of: Place::Answer,
+        field: Box::new(field),
+        append: false,
+    });
+    ready.extend(events);
 }
 
 /// A block as it would have come whole: verbatim, unless more of it followed.
@@ -312,6 +344,3 @@ fn is_empty_object(json: &str) -> bool {
     let inside = json.strip_prefix('{').and_then(|json| json.strip_suffix('}'));
     inside.is_some_and(|inside| inside.trim().is_empty())
 }
-
-#[cfg(test)]
-mod tests;

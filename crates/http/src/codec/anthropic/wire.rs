@@ -1,11 +1,14 @@
 //! The JSON of an answer, as Anthropic defines it. Everything that is not
 //! needed to make sense of an answer is optional.
 
-use leverframe_core::model::{Block, Dialect, FinishReason, Json, Opaque, Thinking, Tokens, ToolCall, Usage};
+use leverframe_core::model::{
+    Block, Citation, Dialect, Extra, Field, FinishReason, Opaque, Signature, Text as TextBlock, Thinking,
+    Tokens, ToolCall, Usage,
+};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::codec::text::Text;
+use crate::codec::{object::Object, path::Path, text::Text};
 
 /// A message: an answer, or what `message_start` says of one.
 #[derive(Debug, Deserialize)]
@@ -118,84 +121,112 @@ pub(super) fn finish(raw: &str) -> FinishReason {
     }
 }
 
-/// The fields of the blocks that are modelled, of whatever type.
-#[derive(Debug, Deserialize)]
-pub(super) struct BlockBody<'a> {
-    #[serde(rename = "type", borrow)]
-    pub(super) kind: Text<'a>,
-    #[serde(borrow)]
-    text: Option<Text<'a>>,
-    #[serde(borrow)]
-    citations: Option<&'a RawValue>,
-    #[serde(borrow)]
-    thinking: Option<Text<'a>>,
-    #[serde(borrow)]
-    signature: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(super) id: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(super) name: Option<Text<'a>>,
-    #[serde(borrow)]
-    input: Option<&'a RawValue>,
-    #[serde(borrow)]
-    caller: Option<&'a RawValue>,
-}
-
-/// A whole block, in our terms, but for [`citations`].
+/// A whole block, in our terms. One that is not modelled, or not in the shape
+/// that is, is opaque.
 ///
 /// # Errors
 /// The parser's, when it is not an object with a type.
 pub(super) fn block(raw: &RawValue) -> Result<Block, serde_json::Error> {
-    let body: BlockBody<'_> = serde_json::from_str(raw.get())?;
-    let string = |text: Option<Text<'_>>| text.map(Text::into_string).unwrap_or_default();
-    Ok(match body.kind.as_str() {
-        "text" => Block::Text(string(body.text)),
-        "thinking" => Block::Thinking(Thinking {
-            text: string(body.thinking),
-            signature: body.signature.map(Text::into_string),
-        }),
-        "tool_use" if body.is_direct() => Block::ToolCall(ToolCall {
-            id: string(body.id),
-            name: string(body.name),
-            arguments: body
-                .input
-                .map(RawValue::get)
-                .filter(|input| *input != "null")
-                .unwrap_or("{}")
-                .to_owned(),
-            signature: None,
-        }),
-        _ => opaque(raw),
-    })
+    #[derive(Deserialize)]
+    struct Probe<'a> {
+        #[serde(rename = "type", borrow)]
+        kind: Text<'a>,
+    }
+    let Probe { kind } = serde_json::from_str(raw.get())?;
+    let modelled = || {
+        let mut object = Object::parse(Dialect::Anthropic, Path::ROOT, raw.get()).ok()?;
+        object.take("type");
+        match kind.as_str() {
+            "text" => text(object),
+            "thinking" => thinking(object),
+            "tool_use" => tool_use(object),
+            _ => None,
+        }
+    };
+    Ok(modelled().unwrap_or_else(|| Block::Opaque(Opaque { dialect: Dialect::Anthropic, json: raw.into() })))
 }
 
-impl BlockBody<'_> {
-    /// Whether a tool call is the model's own; one made by a server-side
-    /// program has fields that must go back with it.
-    pub(super) fn is_direct(&self) -> bool {
-        self.caller.is_none_or(|caller| caller.get() == "null" || caller.get().contains("\"direct\""))
+fn text(mut object: Object<'_>) -> Option<Block> {
+    let text = object.lenient("text").unwrap_or_default();
+    let citations = object.array(Path::ROOT, "citations").ok()?.into_iter().map(citation).collect();
+    Some(Block::Text(TextBlock { text, citations, extra: object.rest(), ..TextBlock::default() }))
+}
+
+fn thinking(mut object: Object<'_>) -> Option<Block> {
+    let text = object.lenient("thinking").unwrap_or_default();
+    let signature: Option<String> = object.lenient("signature");
+    let signature = signature.filter(|signature| !signature.is_empty());
+    let signature = signature.map(|value| Signature { dialect: Dialect::Anthropic, value });
+    Some(Block::Thinking(Thinking { text, signature, extra: object.rest() }))
+}
+
+/// `None` for a call that a server-side program makes: it is not for the
+/// caller to answer.
+fn tool_use(mut object: Object<'_>) -> Option<Block> {
+    if object.peek("caller").is_some_and(|caller| !caller.contains("\"direct\"")) {
+        return None;
+    }
+    let id = object.lenient::<String>("id").unwrap_or_default();
+    let name = object.lenient::<String>("name").unwrap_or_default();
+    let input = object.take("input").map_or("{}", RawValue::get);
+    Some(Block::ToolCall(ToolCall { extra: object.rest(), ..ToolCall::new(id, name, input) }))
+}
+
+/// A citation of whatever kind.
+pub(super) fn citation(raw: &RawValue) -> Citation {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Fields {
+        url: Option<String>,
+        title: Option<String>,
+        document_title: Option<String>,
+        cited_text: Option<String>,
+    }
+    let fields: Fields = serde_json::from_str(raw.get()).unwrap_or_default();
+    let source = Opaque { dialect: Dialect::Anthropic, json: raw.into() };
+    Citation {
+        url: fields.url,
+        title: fields.title.or(fields.document_title),
+        cited_text: fields.cited_text,
+        source,
     }
 }
 
-/// The type of the opaque block that holds the citations of the text before
-/// it. Ours, not Anthropic's: there they are a field of the text.
-pub(super) const CITATIONS: &str = "citations";
-
-/// The citations of a text block, as a block of their own.
-pub(super) fn citations(list: &str) -> Option<Opaque> {
-    let json = Json::parse(format!(r#"{{"type":"{CITATIONS}","citations":{list}}}"#)).ok()?;
-    Some(Opaque { dialect: Dialect::Anthropic, json })
+/// What a message, or a part of its ending, says beside what is modelled.
+pub(super) fn extra(text: &str) -> Extra {
+    const MODELLED: [&str; 10] = [
+        "id",
+        "type",
+        "role",
+        "model",
+        "content",
+        "stop_reason",
+        "stop_sequence",
+        "usage",
+        "delta",
+        "message",
+    ];
+    fields(text, &MODELLED).collect()
 }
 
-/// The citations a whole text block came with.
-pub(super) fn citations_of(raw: &RawValue) -> Option<Block> {
-    let body: BlockBody<'_> = serde_json::from_str(raw.get()).ok()?;
-    let list = body.citations.map(RawValue::get).filter(|list| !matches!(*list, "[]" | "null"))?;
-    citations(list).map(Block::Opaque)
+/// What usage says beside what is modelled, each under a name of its own, for
+/// it comes in parts.
+pub(super) fn usage_extra(raw: &RawValue) -> impl Iterator<Item = Field> {
+    const MODELLED: [&str; 6] = [
+        "input_tokens",
+        "cache_read_input_tokens",
+        "cache_creation_input_tokens",
+        "cache_creation",
+        "output_tokens",
+        "output_tokens_details",
+    ];
+    fields(raw.get(), &MODELLED).map(|field| Field { name: format!("usage.{}", field.name), ..field })
 }
 
-fn opaque(raw: &RawValue) -> Block {
-    Block::Opaque(Opaque { dialect: Dialect::Anthropic, json: Json::from(raw.to_owned()) })
+fn fields<'a>(text: &str, modelled: &'a [&str]) -> impl Iterator<Item = Field> + use<'a> {
+    let object = Object::parse(Dialect::Anthropic, Path::ROOT, text);
+    let rest = object.map(Object::rest).unwrap_or_default();
+    rest.into_iter().filter(|field| !modelled.contains(&field.name.as_str()))
 }
 
 /// One event of a stream, of whatever type.
@@ -207,7 +238,7 @@ pub(super) struct Event<'a> {
     #[serde(borrow)]
     pub(super) delta: Option<Delta<'a>>,
     #[serde(borrow)]
-    pub(super) message: Option<Message<'a>>,
+    pub(super) message: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(super) content_block: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -298,6 +329,10 @@ mod tests {
             (r#"{"type":"server_tool_use","id":"s","name":"web_search","input":{}}"#, "opaque block"),
             (r#"{"type":"tool_use","id":"t","name":"f","input":{"a": 1}}"#, "tool call"),
             (r#"{"type":"tool_use","id":"t","name":"f","input":{},"caller":{"type":"direct"}}"#, "tool call"),
+            (
+                r#"{"type":"tool_use","id":"t","name":"f","input":{},"caller":{"type":"code"}}"#,
+                "opaque block",
+            ),
             (r#"{"type":"something_new"}"#, "opaque block"),
         ] {
             let raw = RawValue::from_string(json.to_owned()).expect("JSON");

@@ -51,5 +51,6 @@
 pub(super) mod error;
 pub(super) mod request;
 pub(super) mod response;
+mod schema;
 pub(super) mod stream;
 mod wire;

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use bytestring::ByteString;
 use leverframe_core::{
     error::{ErrorKind, Failure},
-    model::{Dialect, FinishReason, Opaque, StreamEvent},
+    model::{Dialect, FinishReason, Opaque, Place, StreamEvent},
 };
 use serde_json::{Map, Value};
 
@@ -125,7 +125,8 @@ impl Reader {
         }
         self.start(chunk.response_id.take(), chunk.model_version.take(), data, ready);
         let mut finish = None;
-        if let Some(mut candidate) = chunk.take_candidate() {
+        let (candidate, more) = chunk.take_candidate();
+        if let Some(mut candidate) = candidate {
             self.answered = true;
             for (nth, part) in candidate.take_parts().enumerate() {
                 self.part(part, nth, data, ready)?;
@@ -137,11 +138,17 @@ impl Reader {
         if finish.is_none() {
             finish = chunk.take_block_reason().map(|raw| (FinishReason::ContentFilter, raw.keep(data)));
         }
+        let finished = finish.is_some();
         if let Some((reason, raw)) = finish {
             self.answered = true;
             self.finished = true;
             self.close_call(ready);
             ready.push_back(StreamEvent::Finish { reason, raw, stop_sequence: None });
+        }
+        if more || finished {
+            for (field, append) in wire::answer_extra(data, finished) {
+                ready.push_back(StreamEvent::Extra { of: Place::Answer, field: Box::new(field), append });
+            }
         }
         ready.extend(chunk.usage().map(StreamEvent::Usage));
         Ok(())
@@ -150,6 +157,7 @@ impl Reader {
     /// All chunks were read. Whether there was an answer among them.
     pub(super) fn complete(&mut self, ready: &mut VecDeque<StreamEvent>) -> bool {
         self.close_call(ready);
+        self.close(ready);
         self.answered
     }
 
@@ -189,52 +197,55 @@ impl Reader {
             return Ok(());
         };
         let text = text.keep(data);
-        match (part.thought.unwrap_or_default(), signature) {
-            (_, None) if text.is_empty() => {}
-            (true, None) => {
-                let index = match self.open {
-                    Open::Thinking(index) => index,
-                    _ => self.block(),
-                };
-                self.open = Open::Thinking(index);
-                ready.push_back(StreamEvent::ThinkingDelta { index, text });
+        let thought = part.thought.unwrap_or_default();
+        if signature.is_none() && text.is_empty() {
+            return Ok(());
+        }
+        // A part that is signed is a block of its own.
+        let index = match self.open {
+            Open::Thinking(index) if thought && signature.is_none() => index,
+            Open::Text(index) if !thought && signature.is_none() => index,
+            _ => self.block(ready),
+        };
+        ready.push_back(match thought {
+            true => StreamEvent::ThinkingDelta { index, text },
+            false => StreamEvent::TextDelta { index, text },
+        });
+        match signature {
+            Some(signature) => {
+                let dialect = Dialect::Gemini;
+                ready.push_back(StreamEvent::Signature { index, dialect, signature });
+                ready.push_back(StreamEvent::BlockEnd { index });
+                self.open = Open::Nothing;
             }
-            (false, None) => {
-                let index = match self.open {
-                    Open::Text(index) => index,
-                    _ => self.block(),
-                };
-                self.open = Open::Text(index);
-                ready.push_back(StreamEvent::TextDelta { index, text });
-            }
-            (true, Some(signature)) => {
-                let index = self.block();
-                ready.push_back(StreamEvent::ThinkingDelta { index, text });
-                ready.push_back(StreamEvent::Signature { index, signature });
-            }
-            (false, Some(signature)) => {
-                ready.push_back(StreamEvent::Signature { index: self.block(), signature });
-                if !text.is_empty() {
-                    ready.push_back(StreamEvent::TextDelta { index: self.block(), text });
-                }
-            }
+            None if thought => self.open = Open::Thinking(index),
+            None => self.open = Open::Text(index),
         }
         Ok(())
     }
 
     /// The index of a new block, which nothing is added to by itself.
-    fn block(&mut self) -> u32 {
-        self.open = Open::Nothing;
+    fn block(&mut self, ready: &mut VecDeque<StreamEvent>) -> u32 {
+        self.close(ready);
         let index = self.next;
         self.next = index.saturating_add(1);
         index
+    }
+
+    /// Ends the block that texts or thoughts were added to.
+    fn close(&mut self, ready: &mut VecDeque<StreamEvent>) {
+        if let Open::Text(index) | Open::Thinking(index) = std::mem::take(&mut self.open) {
+            ready.push_back(StreamEvent::BlockEnd { index });
+        }
     }
 
     fn opaque(&mut self, nth: usize, data: &ByteString, ready: &mut VecDeque<StreamEvent>) {
         // A part of which nothing is left says nothing.
         if let Some(json) = wire::raw_part(data, nth).filter(|json| json.as_str() != "{}") {
             let block = Opaque { dialect: Dialect::Gemini, json };
-            ready.push_back(StreamEvent::Opaque { index: self.block(), block });
+            let index = self.block(ready);
+            ready.push_back(StreamEvent::Opaque { index, block });
+            ready.push_back(StreamEvent::BlockEnd { index });
         }
     }
 
@@ -251,7 +262,7 @@ impl Reader {
         let index = match (name, &self.assembly) {
             (Some(name), _) => {
                 self.close_call(ready);
-                let index = self.block();
+                let index = self.block(ready);
                 let made_up = || wire::made_up_id(self.id.as_deref().unwrap_or_default(), self.calls).into();
                 let id = call.id.filter(|id| !id.is_empty()).map_or_else(made_up, |id| id.keep(data));
                 ready.push_back(StreamEvent::ToolCallStart { index, id, name: name.keep(data) });
@@ -269,11 +280,13 @@ impl Reader {
                 return Ok(());
             }
         };
-        ready.extend(signature.map(|signature| StreamEvent::Signature { index, signature }));
+        let dialect = Dialect::Gemini;
+        ready.extend(signature.map(|signature| StreamEvent::Signature { index, dialect, signature }));
         let Some(assembly) = &mut self.assembly else {
             let arguments = call.args.map_or("{}", |args| args.get());
             ready
                 .push_back(StreamEvent::ToolCallDelta { index, arguments: Text::from(arguments).keep(data) });
+            ready.push_back(StreamEvent::BlockEnd { index });
             return Ok(());
         };
         let senseless = || unreadable("a piece of a function call", data);
@@ -294,6 +307,7 @@ impl Reader {
         if let Some(Assembly { index, arguments }) = self.assembly.take() {
             let arguments = Value::Object(arguments).to_string().into();
             ready.push_back(StreamEvent::ToolCallDelta { index, arguments });
+            ready.push_back(StreamEvent::BlockEnd { index });
         }
     }
 }
@@ -332,12 +346,15 @@ impl Foreign {
                 _ => {}
             }
         }
-        (self.depth == 0).then(|| self.failure())
+        if self.depth == 0 { self.failure() } else { None }
     }
 
-    fn failure(&self) -> Failure {
-        error::read_inside(&self.text)
-            .unwrap_or_else(|| unreadable("server-sent events of a Gemini answer", &self.text))
+    /// What only looks like JSON is noise, such as `[log]`.
+    fn failure(&self) -> Option<Failure> {
+        error::read_inside(&self.text).or_else(|| {
+            let json = serde_json::from_str::<serde::de::IgnoredAny>(&self.text).is_ok();
+            json.then(|| unreadable("server-sent events of a Gemini answer", &self.text))
+        })
     }
 
     fn end(&self) -> Result<(), Failure> {
@@ -348,6 +365,3 @@ impl Foreign {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

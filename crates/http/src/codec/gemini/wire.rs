@@ -6,14 +6,14 @@
 
 use std::{fmt, marker::PhantomData};
 
-use leverframe_core::model::{FinishReason, Json, Tokens, Usage};
+use leverframe_core::model::{Dialect, Extra, Field, FinishReason, Json, Tokens, Usage};
 use serde::{
     Deserialize, Deserializer,
-    de::{SeqAccess, Visitor},
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::{Map, Number, Value, value::RawValue};
 
-use crate::codec::text::Text;
+use crate::codec::{object::Object, path::Path, text::Text};
 
 /// Marks the ids that were made up here, because most models send none.
 const MADE_UP: &str = "gemini_";
@@ -38,10 +38,69 @@ pub(super) struct Chunk<'a> {
     pub(super) error: Option<&'a RawValue>,
 }
 
+/// What a chunk says beside its parts: of its candidate (grounding, ratings,
+/// log probabilities), and, where `whole`, of itself. Each field with whether
+/// it is added to what came before.
+pub(super) fn answer_extra(text: &str, whole: bool) -> Vec<(Field, bool)> {
+    const CHUNK: [&str; 4] = ["candidates", "modelVersion", "responseId", "error"];
+    const CANDIDATE: [&str; 3] = ["content", "finishReason", "index"];
+    let parse = |text: &'_ str| Object::parse(Dialect::Gemini, Path::ROOT, text).ok().map(Object::rest);
+    let kept = |fields: Option<Extra>, modelled: &'static [&'static str]| {
+        let fields = fields.unwrap_or_default().into_iter();
+        fields.filter(move |field| !modelled.contains(&field.name.as_str()))
+    };
+    let mut found = Vec::new();
+    for raw in raw_candidates(text) {
+        if !is_first(index_of(raw)) {
+            let Ok(value) = Json::parse(format!("[{}]", raw.get())) else { continue };
+            found.push((Field { dialect: Dialect::Gemini, name: "candidates".to_owned(), value }, true));
+            continue;
+        }
+        for field in kept(parse(raw.get()), &CANDIDATE) {
+            match field.name.as_str() {
+                // Its lists cover the chunk at hand.
+                "logprobsResult" => {
+                    let parts = parse(field.value.as_str()).unwrap_or_default().into_iter();
+                    let named = |part: Field| Field { name: format!("logprobsResult.{}", part.name), ..part };
+                    found.extend(parts.map(|part| (named(part), true)));
+                }
+                _ => found.push((field, false)),
+            }
+        }
+    }
+    if whole {
+        found.extend(kept(parse(text), &CHUNK).map(|field| (field, false)));
+    }
+    found
+}
+
+fn raw_candidates(text: &str) -> Vec<&RawValue> {
+    #[derive(Deserialize)]
+    struct Chunk<'a> {
+        #[serde(borrow)]
+        candidates: Option<Vec<&'a RawValue>>,
+    }
+    let chunk = serde_json::from_str::<Chunk<'_>>(text);
+    chunk.ok().and_then(|chunk| chunk.candidates).unwrap_or_default()
+}
+
+fn index_of(raw: &RawValue) -> Option<i64> {
+    #[derive(Deserialize)]
+    struct Candidate {
+        index: Option<i64>,
+    }
+    serde_json::from_str::<Candidate>(raw.get()).ok()?.index
+}
+
 impl<'a> Chunk<'a> {
-    /// The only candidate that is asked for.
-    pub(super) fn take_candidate(&mut self) -> Option<Candidate<'a>> {
-        self.candidates.take()?.into_iter().find(|candidate| is_first(candidate.index))
+    /// The first candidate, and whether there is more to it than its parts, or
+    /// are others.
+    pub(super) fn take_candidate(&mut self) -> (Option<Candidate<'a>>, bool) {
+        let Some(candidates) = self.candidates.take() else { return (None, false) };
+        let more = !candidates.rest.is_empty();
+        let first = candidates.into_iter().find(|candidate| is_first(candidate.index));
+        let more = more || first.as_ref().is_none_or(Candidate::has_more);
+        (first, more)
     }
 
     /// Why the prompt was blocked, if it was.
@@ -75,9 +134,25 @@ pub(super) struct Candidate<'a> {
     content: Option<Content<'a>>,
     #[serde(borrow)]
     finish_reason: Option<Word<'a>>,
+    grounding_metadata: Option<IgnoredAny>,
+    citation_metadata: Option<IgnoredAny>,
+    safety_ratings: Option<IgnoredAny>,
+    url_context_metadata: Option<IgnoredAny>,
+    logprobs_result: Option<IgnoredAny>,
 }
 
 impl<'a> Candidate<'a> {
+    fn has_more(&self) -> bool {
+        let there = [
+            &self.grounding_metadata,
+            &self.citation_metadata,
+            &self.safety_ratings,
+            &self.url_context_metadata,
+            &self.logprobs_result,
+        ];
+        self.finish_reason.is_some() || there.into_iter().any(Option::is_some)
+    }
+
     pub(super) fn take_parts(&mut self) -> impl Iterator<Item = Part<'a>> + use<'a> {
         self.content.take().and_then(|content| content.parts).into_iter().flatten()
     }
@@ -150,7 +225,7 @@ pub(super) fn raw_part(text: &str, nth: usize) -> Option<Json> {
     }
     let chunk: Chunk<'_> = serde_json::from_str(text).ok()?;
     let candidate = chunk.candidates.into_iter().find(|candidate| is_first(candidate.index))?;
-    candidate.content?.parts.get(nth).map(|part| Json::from((*part).to_owned()))
+    candidate.content?.parts.get(nth).map(|part| Json::from(*part))
 }
 
 /// A list that nearly always has one element, for which nothing is allocated.
@@ -234,10 +309,15 @@ impl<'de: 'a, 'a> Deserialize<'de> for Word<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct UsageMetadata {
+    #[serde(deserialize_with = "count")]
     prompt_token_count: Option<u64>,
+    #[serde(deserialize_with = "count")]
     tool_use_prompt_token_count: Option<u64>,
+    #[serde(deserialize_with = "count")]
     cached_content_token_count: Option<u64>,
+    #[serde(deserialize_with = "count")]
     candidates_token_count: Option<u64>,
+    #[serde(deserialize_with = "count")]
     thoughts_token_count: Option<u64>,
     prompt_tokens_details: Option<Audio>,
     cache_tokens_details: Option<Audio>,
@@ -271,6 +351,57 @@ impl UsageMetadata {
     }
 }
 
+/// A count: a number, or one in a string, which is how protocol buffers write
+/// 64 bits. Anything else is unknown, for an answer is worth more than its bill.
+fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    struct Count;
+
+    impl<'de> Visitor<'de> for Count {
+        type Value = Option<u64>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a count")
+        }
+
+        fn visit_u64<E>(self, count: u64) -> Result<Self::Value, E> {
+            Ok(Some(count))
+        }
+
+        fn visit_i64<E>(self, count: i64) -> Result<Self::Value, E> {
+            Ok(u64::try_from(count).ok())
+        }
+
+        fn visit_f64<E>(self, count: f64) -> Result<Self::Value, E> {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to fit")]
+            Ok((count.fract() == 0.0 && (0.0..9e15).contains(&count)).then_some(count as u64))
+        }
+
+        fn visit_str<E>(self, count: &str) -> Result<Self::Value, E> {
+            Ok(count.parse().ok())
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+            while seq.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(None)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            Ok(None)
+        }
+    }
+
+    deserializer.deserialize_any(Count)
+}
+
 /// Takes a part out of a total that includes it, and no more than is there.
 fn apart(total: Option<u64>, part: Option<u64>) -> (Option<u64>, Tokens) {
     let part = match (part, total) {
@@ -291,6 +422,7 @@ impl<'de> Deserialize<'de> for Audio {
         struct Count<'a> {
             #[serde(borrow)]
             modality: Option<Word<'a>>,
+            #[serde(default, deserialize_with = "count")]
             token_count: Option<u64>,
         }
         struct Counts;

@@ -35,7 +35,7 @@ pub(in crate::codec) fn read(status: u16, headers: &HeaderMap, text: &str) -> Fa
 }
 
 /// Reads an error that came inside an answer. `None` when `text` is not one.
-pub(super) fn read_inside(text: &str) -> Option<Failure> {
+pub(in crate::codec) fn read_inside(text: &str) -> Option<Failure> {
     let report = Report::parse(text)?;
     let status = report.status;
     Some(report.into_failure(status))
@@ -174,7 +174,11 @@ fn by_code(code: &str) -> Option<ErrorKind> {
         {
             ErrorKind::QuotaExhausted
         }
-        _ if code.ends_with("policy_violation") => ErrorKind::Refused,
+        // Responses: bio_policy, misalignment_policy_violation.
+        _ if code.ends_with("policy_violation") || code.ends_with("_policy") => ErrorKind::Refused,
+        "data_residency_mismatch" => ErrorKind::Permission,
+        // Responses: invalid_image, image_too_large, image_parse_error and others.
+        _ if code.contains("image") => ErrorKind::InvalidRequest,
         _ => return None,
     };
     Some(kind)

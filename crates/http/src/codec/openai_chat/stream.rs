@@ -11,13 +11,13 @@ use std::collections::VecDeque;
 use bytestring::ByteString;
 use leverframe_core::{
     error::{ErrorKind, Failure},
-    model::{Dialect, FinishReason, Json, Opaque, StreamEvent},
+    model::{Dialect, Field, FinishReason, Json, Opaque, Place, StreamEvent},
 };
 use serde_json::value::RawValue;
 
 use super::{
     error,
-    wire::{self, Completion, Content, Field, Function, Message, Part},
+    wire::{self, Completion, Content, Message, Part},
 };
 use crate::codec::failure::{position, unreadable};
 use crate::{
@@ -36,6 +36,9 @@ const DONE: &str = "[DONE]";
 /// out to be an error.
 const MAX_FOREIGN: usize = 16 << 10;
 
+/// Most tool calls of one answer.
+const MAX_CALLS: usize = 1024;
+
 /// The dialect's half of a stream decoder.
 #[derive(Debug, Default)]
 pub(in crate::codec) struct Reader {
@@ -48,9 +51,8 @@ pub(in crate::codec) struct Reader {
     thinking: Option<u32>,
     refusal: Option<u32>,
     calls: Vec<Call>,
-    /// Lists that are not modelled, their elements joined by commas. They are
-    /// handed over at the end, because they come in pieces.
-    kept: Vec<(Field, String)>,
+    /// Sound came, whose id is handed over once.
+    audio: bool,
     /// What came beside the chunks.
     foreign: String,
     /// A finish reason was seen.
@@ -134,19 +136,22 @@ impl Reader {
     fn foreign(&mut self, line: &str) -> Result<(), Failure> {
         let line = line.trim();
         let line = line.strip_prefix("error:").unwrap_or(line);
-        self.keep_foreign(line);
-        let failure = match line.ends_with(['}', ']']) {
+        let kept = self.keep_foreign(line);
+        let failure = match kept && line.ends_with(['}', ']']) {
             true => error::read_inside(line).or_else(|| error::read_inside(&self.foreign)),
             false => None,
         };
         failure.map_or(Ok(()), Err)
     }
 
-    fn keep_foreign(&mut self, text: &str) {
-        if self.foreign.len().saturating_add(text.len()) < MAX_FOREIGN {
+    /// Whether there was room for it.
+    fn keep_foreign(&mut self, text: &str) -> bool {
+        let room = self.foreign.len().saturating_add(text.len()) < MAX_FOREIGN;
+        if room {
             self.foreign.push_str(text);
             self.foreign.push('\n');
         }
+        room
     }
 
     fn chunk(
@@ -156,8 +161,11 @@ impl Reader {
         ready: &mut VecDeque<StreamEvent>,
     ) -> Result<(), Failure> {
         let usage = chunk.usage();
+        // What is not modelled comes with the first chunk or the last ones.
+        let rest = !self.started || chunk.has_usage();
+        let others = chunk.choices.as_ref().is_some_and(|choices| choices.others);
         let choice = match chunk.choices {
-            Some(choices) => choices.0,
+            Some(choices) => choices.choice,
             None if usage.is_some() => None,
             // An event of a kind nobody knows.
             None => {
@@ -171,7 +179,16 @@ impl Reader {
             return Err(failure);
         }
         self.start(chunk.id, chunk.model, data, ready);
+        let rest = rest || choice.as_ref().is_some_and(|choice| choice.finish_reason.is_some());
+        if rest {
+            wire::answer_extra(data).into_iter().for_each(|field| extra(Place::Answer, field, false, ready));
+        }
+        if others {
+            let others = wire::other_choices(data).into_iter().map(wire::other_choice);
+            others.for_each(|field| extra(Place::Answer, field, true, ready));
+        }
         if let Some(choice) = choice {
+            choice.logprobs().into_iter().for_each(|field| extra(Place::Answer, field, true, ready));
             let whole = match &choice.delta {
                 // A server that answers a stream with one whole message.
                 None if self.next == 0 => choice
@@ -236,10 +253,16 @@ impl Reader {
             .function_call()
             .map_err(|source| unreadable("a function call", data).with_source(position(&source)))?;
         if let Some(function) = legacy {
-            self.call(None, None, function, data, ready);
+            let arguments = function.arguments();
+            self.call(None, None, (function.name, arguments), false, data, ready)?;
         }
-        for (field, raw) in message.unmodelled() {
-            self.keep(field, raw.get(), ready);
+        message.lists().for_each(|field| extra(Place::Message, field, true, ready));
+        if let Some(sound) = message.audio() {
+            self.sound(sound, ready);
+        }
+        for citation in message.citations() {
+            let index = opened(&mut self.text, &mut self.next);
+            ready.push_back(StreamEvent::Citation { index, citation: Box::new(citation) });
         }
         Ok(())
     }
@@ -265,9 +288,21 @@ impl Reader {
         }
     }
 
+    /// Sound comes in pieces that are kept one after the other; the id is what
+    /// goes back with the message.
+    fn sound(&mut self, sound: Field, ready: &mut VecDeque<StreamEvent>) {
+        if !self.audio {
+            self.audio = true;
+            extra(Place::Message, sound.clone(), false, ready);
+        }
+        let Ok(value) = Json::parse(format!("[{}]", sound.value.as_str())) else { return };
+        extra(Place::Answer, Field { name: "audio_pieces".to_owned(), value, ..sound }, true, ready);
+    }
+
     fn opaque(&mut self, json: Json, ready: &mut VecDeque<StreamEvent>) {
         let index = opened(&mut None, &mut self.next);
         ready.push_back(StreamEvent::Opaque { index, block: Opaque { dialect: Dialect::OpenAiChat, json } });
+        ready.push_back(StreamEvent::BlockEnd { index });
     }
 
     fn part(&mut self, raw: &RawValue, data: &ByteString, ready: &mut VecDeque<StreamEvent>) {
@@ -275,24 +310,7 @@ impl Reader {
             Part::Text(text) => self.text(text.keep(data), ready),
             Part::Refusal(text) => self.refusal(text.keep(data), ready),
             Part::Thinking(text) => self.thinking(text.into(), ready),
-            Part::Other(raw) => self.opaque(Json::from(raw.to_owned()), ready),
-        }
-    }
-
-    fn keep(&mut self, field: Field, raw: &str, ready: &mut VecDeque<StreamEvent>) {
-        if field == Field::Audio {
-            if let Some(json) = wire::as_object(field.name(), raw) {
-                self.opaque(json, ready);
-            }
-            return;
-        }
-        let elements = raw.strip_prefix('[').and_then(|raw| raw.strip_suffix(']')).unwrap_or(raw);
-        match self.kept.iter_mut().find(|(kept, _)| *kept == field) {
-            Some((_, list)) => {
-                list.push(',');
-                list.push_str(elements);
-            }
-            None => self.kept.push((field, elements.to_owned())),
+            Part::Other(raw) => self.opaque(raw.into(), ready),
         }
     }
 
@@ -302,45 +320,47 @@ impl Reader {
         data: &ByteString,
         ready: &mut VecDeque<StreamEvent>,
     ) -> Result<(), Failure> {
-        let call: wire::ToolCall<'_> = serde_json::from_str(raw.get()).map_err(|source| {
+        let mut call: wire::ToolCall<'_> = serde_json::from_str(raw.get()).map_err(|source| {
             unreadable("a piece of a tool call", raw.get()).with_source(position(&source))
         })?;
-        if call.is_foreign() {
-            if let Some(json) = wire::as_object("tool_calls", &format!("[{}]", raw.get())) {
-                self.opaque(json, ready);
-            }
-            return Ok(());
-        }
-        self.call(call.index, call.id, call.function.unwrap_or_default(), data, ready);
-        Ok(())
+        let custom = call.is_custom();
+        let named = call.take_named();
+        self.call(call.index, call.id, named, custom, data, ready)
     }
 
     fn call(
         &mut self,
         index: Option<i64>,
         id: Option<Text<'_>>,
-        function: Function<'_>,
+        (name, arguments): (Option<Text<'_>>, Text<'_>),
+        custom: bool,
         data: &ByteString,
         ready: &mut VecDeque<StreamEvent>,
-    ) {
-        let arguments = function.arguments();
-        let name = function.name.filter(|name| !name.is_empty());
+    ) -> Result<(), Failure> {
+        let name = name.filter(|name| !name.is_empty());
         let id = id.filter(|id| !id.is_empty());
         if name.is_none() && id.is_none() && arguments.is_empty() {
-            return;
+            return Ok(());
         }
         let known = self.known_call(index, id.as_ref().map(Text::as_str), name.as_ref().map(Text::as_str));
         let nth = known.unwrap_or(self.calls.len());
         if known.is_none() {
+            if nth >= MAX_CALLS {
+                let limit = format!("an answer with at most {MAX_CALLS} tool calls");
+                return Err(unreadable(&limit, data));
+            }
             let id = id.map(|id| id.keep(data));
             self.calls.push(Call { index, id, name: None, block: None, waiting: String::new() });
         }
-        let Some(call) = self.calls.get_mut(nth) else { return };
+        let Some(call) = self.calls.get_mut(nth) else { return Ok(()) };
         let (block, arguments) = match (call.block, name) {
             (Some(block), _) => (block, arguments.keep(data)),
             (None, None) => {
+                if call.waiting.len().saturating_add(arguments.as_str().len()) > MAX_FOREIGN {
+                    return Err(unreadable("the name of a tool call before its arguments", data));
+                }
                 call.waiting.push_str(arguments.as_str());
-                return;
+                return Ok(());
             }
             (None, Some(name)) => {
                 let block = opened(&mut call.block, &mut self.next);
@@ -349,6 +369,9 @@ impl Reader {
                 let name = name.keep(data);
                 call.name = Some(name.clone());
                 ready.push_back(StreamEvent::ToolCallStart { index: block, id, name });
+                if custom {
+                    extra(Place::Block(block), wire::custom_type(), false, ready);
+                }
                 match call.waiting.is_empty() {
                     true => (block, arguments.keep(data)),
                     false => (block, (std::mem::take(&mut call.waiting) + arguments.as_str()).into()),
@@ -358,6 +381,7 @@ impl Reader {
         if !arguments.is_empty() {
             ready.push_back(StreamEvent::ToolCallDelta { index: block, arguments });
         }
+        Ok(())
     }
 
     /// Which call a fragment belongs to; `None` when it begins one.
@@ -387,11 +411,11 @@ impl Reader {
         if self.calls.iter().any(|call| call.block.is_none()) {
             return Err(Failure::new(ErrorKind::Unreadable, "a tool call has no name"));
         }
-        for (field, elements) in std::mem::take(&mut self.kept) {
-            if let Some(json) = wire::as_object(field.name(), &format!("[{elements}]")) {
-                self.opaque(json, ready);
-            }
-        }
+        let calls = self.calls.iter().map(|call| call.block);
+        let mut open: Vec<u32> =
+            [self.text, self.thinking, self.refusal].into_iter().chain(calls).flatten().collect();
+        open.sort_unstable();
+        ready.extend(open.into_iter().map(|index| StreamEvent::BlockEnd { index }));
         // Some servers give no finish reason; but [DONE] alone is no answer.
         if !self.started && !self.finished {
             return Err(interrupted("any chunk before [DONE]"));
@@ -406,6 +430,10 @@ impl Reader {
     }
 }
 
+fn extra(of: Place, field: Field, append: bool, ready: &mut VecDeque<StreamEvent>) {
+    ready.push_back(StreamEvent::Extra { of, field: Box::new(field), append });
+}
+
 /// The index of a block, which is opened if it is not open.
 fn opened(block: &mut Option<u32>, next: &mut u32) -> u32 {
     *block.get_or_insert_with(|| {
@@ -414,6 +442,3 @@ fn opened(block: &mut Option<u32>, next: &mut u32) -> u32 {
         index
     })
 }
-
-#[cfg(test)]
-mod tests;

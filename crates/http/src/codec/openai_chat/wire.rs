@@ -5,14 +5,14 @@
 
 use std::{borrow::Cow, fmt};
 
-use leverframe_core::model::{FinishReason, Json, Tokens, Usage};
+use leverframe_core::model::{Citation, Dialect, Extra, Field, FinishReason, Json, Opaque, Tokens, Usage};
 use serde::{
     Deserialize, Deserializer,
-    de::{IgnoredAny, SeqAccess, Visitor},
+    de::{SeqAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
-use crate::codec::text::Text;
+use crate::codec::{object::Object, path::Path, text::Text};
 
 /// A chat completion or one chunk of it: they differ only in whether a choice
 /// has a `message` or a `delta`.
@@ -33,6 +33,11 @@ pub(super) struct Completion<'a> {
 }
 
 impl Completion<'_> {
+    /// Whether there is usage in it, in whatever shape.
+    pub(super) fn has_usage(&self) -> bool {
+        self.usage.is_some_and(|usage| usage.get() != "null")
+    }
+
     /// What was consumed, if this says so. Usage in a shape nobody knows is
     /// unknown usage, not a failure: the answer beside it is paid for.
     pub(super) fn usage(&self) -> Option<Usage> {
@@ -41,7 +46,7 @@ impl Completion<'_> {
         struct XGroq {
             usage: Option<UsageBody>,
         }
-        let usage = match (self.usage, self.x_groq) {
+        let usage = match (self.usage.filter(|usage| usage.get() != "null"), self.x_groq) {
             (Some(raw), _) => serde_json::from_str(raw.get()).ok(),
             (None, Some(raw)) => serde_json::from_str::<XGroq>(raw.get()).ok().and_then(|groq| groq.usage),
             (None, None) => None,
@@ -51,9 +56,53 @@ impl Completion<'_> {
 }
 
 /// The choice with index 0, out of an array that may be empty (usage chunks,
-/// Azure's `prompt_filter_results`). Others were not asked for.
+/// Azure's `prompt_filter_results`). Others are kept as they came.
 #[derive(Debug)]
-pub(super) struct FirstChoice<'a>(pub(super) Option<Choice<'a>>);
+pub(super) struct FirstChoice<'a> {
+    pub(super) choice: Option<Choice<'a>>,
+    /// There are others; see [`other_choices`].
+    pub(super) others: bool,
+}
+
+/// The choices beside the first, as they came.
+pub(super) fn other_choices(text: &str) -> Vec<&RawValue> {
+    #[derive(Deserialize)]
+    struct Body<'a> {
+        #[serde(borrow)]
+        choices: Vec<&'a RawValue>,
+    }
+    #[derive(Deserialize)]
+    struct Index {
+        index: Option<i64>,
+    }
+    let is_other = |raw: &&RawValue| {
+        serde_json::from_str::<Index>(raw.get()).is_ok_and(|choice| choice.index.unwrap_or(0) != 0)
+    };
+    let body = serde_json::from_str::<Body<'_>>(text);
+    body.map(|body| body.choices.into_iter().filter(is_other).collect()).unwrap_or_default()
+}
+
+/// A choice beside the first, for adding to those there are.
+pub(super) fn other_choice(raw: &RawValue) -> Field {
+    let value = Json::parse(format!("[{}]", raw.get())).unwrap_or_else(|_| raw.into());
+    Field { dialect: Dialect::OpenAiChat, name: "choices".to_owned(), value }
+}
+
+/// What an answer, or a chunk of one, says beside its content: its own fields,
+/// and those of its choice under `choice.`.
+pub(super) fn answer_extra(text: &str) -> Extra {
+    const BODY: [&str; 6] = ["id", "object", "model", "choices", "error", "obfuscation"];
+    const CHOICE: [&str; 5] = ["index", "delta", "message", "finish_reason", "logprobs"];
+    let Ok(mut body) = Object::parse(Dialect::OpenAiChat, Path::ROOT, text) else { return Extra::new() };
+    let choices = body.array(Path::ROOT, "choices").unwrap_or_default();
+    let first =
+        choices.first().and_then(|raw| Object::parse(Dialect::OpenAiChat, Path::ROOT, raw.get()).ok());
+    let is_first = |choice: &Object<'_>| choice.peek("index").is_none_or(|index| index == "0");
+    let choice = first.filter(is_first).map(Object::rest).unwrap_or_default().into_iter();
+    let choice = choice.filter(|field| !CHOICE.contains(&field.name.as_str()));
+    let choice = choice.map(|field| Field { name: format!("choice.{}", field.name), ..field });
+    body.rest().into_iter().filter(|field| !BODY.contains(&field.name.as_str())).chain(choice).collect()
+}
 
 impl<'de: 'a, 'a> Deserialize<'de> for FirstChoice<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -67,13 +116,14 @@ impl<'de: 'a, 'a> Deserialize<'de> for FirstChoice<'a> {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut found = FirstChoice { choice: None, others: false };
                 while let Some(choice) = seq.next_element::<Choice<'de>>()? {
-                    if choice.index.unwrap_or(0) == 0 {
-                        while seq.next_element::<IgnoredAny>()?.is_some() {}
-                        return Ok(FirstChoice(Some(choice)));
+                    match choice.index.unwrap_or(0) {
+                        0 if found.choice.is_none() => found.choice = Some(choice),
+                        _ => found.others = true,
                     }
                 }
-                Ok(FirstChoice(None))
+                Ok(found)
             }
         }
 
@@ -91,12 +141,23 @@ pub(super) struct Choice<'a> {
     message: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(super) finish_reason: Option<Text<'a>>,
+    #[serde(borrow)]
+    logprobs: Option<&'a RawValue>,
     /// OpenRouter reports an upstream's failure here.
     #[serde(borrow)]
     pub(super) error: Option<&'a RawValue>,
 }
 
 impl<'a> Choice<'a> {
+    /// The log probabilities of content and of refusal, each a list to be
+    /// added to.
+    pub(super) fn logprobs(&self) -> Vec<Field> {
+        let Some(raw) = self.logprobs.filter(|raw| raw.get() != "null") else { return Vec::new() };
+        let Ok(object) = Object::parse(Dialect::OpenAiChat, Path::ROOT, raw.get()) else { return Vec::new() };
+        let named = object.rest().into_iter();
+        named.map(|field| Field { name: format!("logprobs.{}", field.name), ..field }).collect()
+    }
+
     /// The whole message, if there is one.
     pub(super) fn whole(&self) -> Result<Option<Message<'a>>, serde_json::Error> {
         self.message.map(|raw| serde_json::from_str(raw.get())).transpose()
@@ -145,45 +206,58 @@ impl<'a> Message<'a> {
         self.function_call.map(|raw| serde_json::from_str(raw.get())).transpose()
     }
 
-    /// The fields that are not modelled and have something in them.
-    pub(super) fn unmodelled(&self) -> impl Iterator<Item = (Field, &'a RawValue)> {
-        let lists = [
-            (Field::ReasoningDetails, self.reasoning_details),
-            (Field::Annotations, self.annotations),
-            (Field::Images, self.images),
-        ];
-        let audio = self.audio.filter(|audio| has_audio(audio)).map(|audio| (Field::Audio, audio));
-        let filled = |raw: &RawValue| raw.get() != "[]";
+    /// Lists that are not modelled and have something in them, to be added to.
+    pub(super) fn lists(&self) -> impl Iterator<Item = Field> + use<> {
+        let lists = [("reasoning_details", self.reasoning_details), ("images", self.images)];
         lists
+            .map(|(name, raw)| Some(field(name, raw.filter(|raw| !matches!(raw.get(), "[]" | "null"))?)))
             .into_iter()
-            .filter_map(move |(field, raw)| Some((field, raw.filter(|raw| filled(raw))?)))
-            .chain(audio)
+            .flatten()
+    }
+
+    /// Sound, if there is any.
+    pub(super) fn audio(&self) -> Option<Field> {
+        Some(field("audio", self.audio.filter(|audio| has_audio(audio))?))
+    }
+
+    /// What the text refers to.
+    pub(super) fn citations(&self) -> Vec<Citation> {
+        let list = self.annotations.map(|raw| serde_json::from_str::<Vec<&RawValue>>(raw.get()));
+        list.and_then(Result::ok).unwrap_or_default().into_iter().map(citation).collect()
     }
 }
 
-/// Message fields that are kept as they came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Field {
-    ReasoningDetails,
-    Annotations,
-    Images,
-    Audio,
-}
-
-impl Field {
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::ReasoningDetails => "reasoning_details",
-            Self::Annotations => "annotations",
-            Self::Images => "images",
-            Self::Audio => "audio",
-        }
+/// An annotation.
+pub(super) fn citation(raw: &RawValue) -> Citation {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Annotation {
+        url_citation: Option<Place>,
     }
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Place {
+        url: Option<String>,
+        title: Option<String>,
+    }
+    let annotation: Annotation = serde_json::from_str(raw.get()).unwrap_or_default();
+    let place = annotation.url_citation.unwrap_or_default();
+    let source = Opaque { dialect: Dialect::OpenAiChat, json: raw.into() };
+    Citation { url: place.url, title: place.title, cited_text: None, source }
 }
 
-/// `{"name": value}` for keeping. `None` is impossible for a value that was parsed.
-pub(super) fn as_object(name: &str, value: &str) -> Option<Json> {
-    Json::parse(format!("{{\"{name}\":{value}}}")).ok()
+/// A field of this dialect, as it came.
+pub(super) fn field(name: &str, raw: &RawValue) -> Field {
+    Field { dialect: Dialect::OpenAiChat, name: name.to_owned(), value: raw.into() }
+}
+
+/// The field of a tool call that says that it is none of a function.
+pub(super) const TYPE: &str = "type";
+
+/// Marks the call of a custom tool, whose input is any text.
+pub(super) fn custom_type() -> Field {
+    let Ok(value) = Json::parse("\"custom\"") else { unreachable!("the literal is JSON") };
+    Field { dialect: Dialect::OpenAiChat, name: TYPE.to_owned(), value }
 }
 
 /// The readable part of OpenRouter's `reasoning_details`, for servers that
@@ -312,18 +386,38 @@ pub(super) struct ToolCall<'a> {
     pub(super) index: Option<i64>,
     #[serde(borrow)]
     pub(super) id: Option<Text<'a>>,
-    #[serde(borrow, rename = "type")]
-    kind: Option<Text<'a>>,
     #[serde(borrow)]
     pub(super) function: Option<Function<'a>>,
+    #[serde(borrow)]
+    custom: Option<Custom<'a>>,
 }
 
-impl ToolCall<'_> {
-    /// Whether it is of a kind that is not modelled, such as `custom`. Some
-    /// servers leave the type out.
-    pub(super) fn is_foreign(&self) -> bool {
-        self.function.is_none()
-            && self.kind.as_ref().is_some_and(|kind| !kind.is_empty() && kind.as_str() != "function")
+/// The call of a custom tool.
+#[derive(Debug, Deserialize)]
+struct Custom<'a> {
+    #[serde(borrow)]
+    name: Option<Text<'a>>,
+    #[serde(borrow)]
+    input: Option<Text<'a>>,
+}
+
+impl<'a> ToolCall<'a> {
+    /// Whether it is a custom tool's.
+    pub(super) fn is_custom(&self) -> bool {
+        self.custom.is_some()
+    }
+
+    /// Name and arguments, of whichever kind it is. Some servers leave the
+    /// type out, so that it does not count.
+    pub(super) fn take_named(&mut self) -> (Option<Text<'a>>, Text<'a>) {
+        match (self.function.take(), self.custom.take()) {
+            (Some(function), _) => {
+                let arguments = function.arguments();
+                (function.name, arguments)
+            }
+            (None, Some(custom)) => (custom.name, custom.input.unwrap_or_default()),
+            (None, None) => (None, Text::default()),
+        }
     }
 }
 

@@ -124,7 +124,7 @@ fn paths_that_make_no_sense_are_refused() {
 fn only_the_first_candidate_is_read_and_its_text_is_not_copied() {
     let text = r#"{"candidates":[{"index":1},{"content":{"parts":[{"text":"a"}]}},{"index":2}]}"#;
     let mut chunk: Chunk<'_> = serde_json::from_str(text).expect("JSON");
-    let parts: Vec<_> = chunk.take_candidate().expect("index 0").take_parts().collect();
+    let parts: Vec<_> = chunk.take_candidate().0.expect("index 0").take_parts().collect();
     let data = bytestring::ByteString::from(text);
     assert!(matches!(parts.as_slice(), [Part { text: Some(text), .. }] if text.as_str() == "a"), "{parts:?}");
     assert_eq!(raw_part(&data, 0).expect("a part").as_str(), r#"{"text":"a"}"#);

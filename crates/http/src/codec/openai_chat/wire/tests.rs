@@ -101,9 +101,9 @@ fn made_up_ids_differ_and_are_short() {
 fn only_the_first_choice_is_read_and_nothing_of_it_is_copied() {
     let text = r#"{"choices":[{"index":1,"delta":{"content":"b"}},{"delta":{"content":"a"}},{"index":2}]}"#;
     let body: Completion<'_> = serde_json::from_str(text).expect("JSON");
-    let choice = body.choices.and_then(|choices| choices.0).expect("index 0");
+    let choice = body.choices.and_then(|choices| choices.choice).expect("index 0");
     let content = choice.delta.and_then(|delta| delta.content);
     assert!(matches!(content, Some(Content::Text(text)) if text.as_str() == "a"));
     let empty: Completion<'_> = serde_json::from_str(r#"{"choices":[]}"#).expect("JSON");
-    assert!(empty.choices.expect("present").0.is_none());
+    assert!(empty.choices.expect("present").choice.is_none());
 }
