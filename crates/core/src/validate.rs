@@ -115,15 +115,6 @@ fn check_messages(request: &Request) -> Result<(), ValidationError> {
             format!("has {} entries; at most {MAX_MESSAGES} are allowed", messages.len()),
         ));
     }
-    // Instructions may come before it, and what is opaque may be anything.
-    let is_talk = |message: &Message| !matches!(message.role, Role::System | Role::Developer);
-    if let Some((at, opening)) = messages.iter().enumerate().find(|(_, message)| is_talk(message))
-        && opening.role == Role::Assistant
-        && !is_opaque(opening)
-    {
-        let field = format!("messages[{at}].role");
-        return Err(wrong(field, "is assistant; a conversation begins with a user message"));
-    }
     let tools = request.tools.iter().map(|tool| match tool {
         Tool::Function(function) => {
             let description = function.description.as_ref().map_or(0, String::len);
@@ -153,10 +144,6 @@ fn check_messages(request: &Request) -> Result<(), ValidationError> {
     Ok(())
 }
 
-fn is_opaque(message: &Message) -> bool {
-    message.content.iter().all(|block| matches!(block, Block::Opaque(_)))
-}
-
 /// Checks one message and returns the bytes it holds.
 fn check_message(at: usize, message: &Message) -> Result<usize, ValidationError> {
     if message.content.is_empty() && message.extra.is_empty() {
@@ -167,13 +154,6 @@ fn check_message(at: usize, message: &Message) -> Result<usize, ValidationError>
         check_block(message.role, block)
             .map_err(|problem| wrong(format!("messages[{at}].content[{nth}]"), problem))?;
         bytes = bytes.saturating_add(size(block));
-    }
-    let blank = |block: &Block| match block {
-        Block::Text(text) => text.text.trim().is_empty() && text.signature.is_none(),
-        _ => false,
-    };
-    if message.extra.is_empty() && message.content.iter().all(blank) {
-        return Err(wrong(format!("messages[{at}].content"), "has nothing but white space"));
     }
     Ok(bytes)
 }
@@ -271,8 +251,8 @@ fn check_sampling(request: &Request) -> Result<(), ValidationError> {
     if request.stop_sequences.len() > MAX_STOP_SEQUENCES {
         return Err(wrong("stop_sequences", format!("has more than {MAX_STOP_SEQUENCES} entries")));
     }
-    if let Some(at) = request.stop_sequences.iter().position(|sequence| sequence.trim().is_empty()) {
-        return Err(wrong(format!("stop_sequences[{at}]"), "is empty or white space"));
+    if let Some(at) = request.stop_sequences.iter().position(String::is_empty) {
+        return Err(wrong(format!("stop_sequences[{at}]"), "is empty"));
     }
     if request.timeout.is_some_and(|timeout| timeout.is_zero()) {
         return Err(wrong("timeout", "is zero; leave it out for the default"));
@@ -331,9 +311,7 @@ mod tests {
             (Request::new("two words").user("x"), "model"),
             (Request::new("m".repeat(300)).user("x"), "model"),
             (Request::new("m"), "messages"),
-            (Request::new("m").assistant("x"), "messages[0].role"),
             (hello().message(Message::new(Role::User, vec![])), "messages[1].content"),
-            (hello().assistant(" \n"), "messages[1].content"),
             (
                 hello().message(Message::new(Role::User, vec![Block::Refusal("no".into())])),
                 "messages[1].content[0]",

@@ -178,6 +178,11 @@ pub(super) fn invalid(at: Path<'_>, problem: &str) -> Failure {
     Failure::new(ErrorKind::InvalidRequest, format!("{at}: {problem}"))
 }
 
+/// A request that this dialect cannot take, though another may.
+pub(super) fn unsupported(at: Path<'_>, problem: &str) -> Failure {
+    Failure::new(ErrorKind::Unsupported, format!("{at}: {problem}"))
+}
+
 /// `data:` URL of inline media (RFC 2397).
 pub(super) fn data_url(media_type: &str, bytes: &[u8]) -> String {
     format!("data:{media_type};base64,{}", BASE64_STANDARD.encode(bytes))

@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 use super::{Cache, DIALECT};
 use crate::codec::{
     path::Path,
-    writer::{Fields, Writer, arguments, invalid, object, plain_id},
+    writer::{Fields, Writer, arguments, invalid, object, plain_id, unsupported},
 };
 
 /// The system prompt: one text, which every server like Anthropic understands,
@@ -130,12 +130,23 @@ pub(super) fn write<'a>(request: &'a Request, writer: &mut Writer) -> Result<Wri
             Role::Assistant => "assistant",
             Role::System | Role::Developer => "system",
         };
-        // All of it was lost, which was noted.
-        if !content.is_empty() || message.content.is_empty() {
+        if content.is_empty() && message.content.iter().all(is_blank) {
+            writer.major(at, "says nothing, which Anthropic refuses; it is left out")?;
+        } else if messages.is_empty() && role == "assistant" {
+            return Err(unsupported(at, "Anthropic wants a conversation to begin with a user message"));
+        } else if !content.is_empty() {
             messages.push(WireMessage { role, content, extra });
         }
     }
     Ok(Written { system: joined(request, system), messages })
+}
+
+/// White space alone is refused by the API, and says nothing.
+fn is_blank(block: &Block) -> bool {
+    match block {
+        Block::Text(text) => text.text.trim().is_empty() && text.citations.is_empty(),
+        _ => false,
+    }
 }
 
 fn joined<'a>(request: &'a Request, blocks: Vec<WireBlock<'a>>) -> Option<System<'a>> {
@@ -216,8 +227,8 @@ fn known<'a>(
 
 fn text<'a>(at: Path<'_>, text: &'a Text, writer: &mut Writer) -> Result<Option<WireBlock<'a>>, Failure> {
     writer.signature(at, text.signature.as_ref())?;
-    if text.text.is_empty() && text.cache.is_none() && text.citations.is_empty() {
-        return Ok(None); // refused by the API, and says nothing
+    if text.text.trim().is_empty() && text.citations.is_empty() {
+        return Ok(None);
     }
     let citations = citations(at, &text.citations, writer)?;
     known(at, Content::Text { text: &text.text, citations }, text.cache.as_ref(), Some(&text.extra), writer)

@@ -90,8 +90,8 @@ struct Body<'a> {
     top_p: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     top_k: Option<u32>,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    stop_sequences: &'a [String],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    stop_sequences: Vec<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tools: Vec<WireTool<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -221,7 +221,7 @@ fn body<'a>(call: Call<'a>, version: &str, writer: &mut Writer) -> Result<(Body<
         temperature: sampling.temperature,
         top_p: sampling.top_p,
         top_k: sampling.top_k,
-        stop_sequences: &request.stop_sequences,
+        stop_sequences: stop_sequences(request, writer)?,
         tools: tools(request, writer)?,
         tool_choice: tool_choice(request, writer)?,
         thinking,
@@ -234,6 +234,15 @@ fn body<'a>(call: Call<'a>, version: &str, writer: &mut Writer) -> Result<(Body<
         extra,
     };
     Ok((body, betas))
+}
+
+fn stop_sequences<'a>(request: &'a Request, writer: &mut Writer) -> Result<Vec<&'a str>, Failure> {
+    let given = request.stop_sequences.iter().map(String::as_str);
+    let kept: Vec<&str> = given.filter(|sequence| !sequence.trim().is_empty()).collect();
+    if kept.len() < request.stop_sequences.len() {
+        writer.major(Path::ROOT.field("stop_sequences"), "Anthropic does not stop at white space")?;
+    }
+    Ok(kept)
 }
 
 /// Sampling as far as the version of the API has it. Versions are dates and

@@ -312,13 +312,13 @@ fn thinking_config<'a>(reasoning: &'a Reasoning, writer: &mut Writer) -> Result<
     let level = match reasoning.effort {
         Some(_) if budget.is_some() => None,
         None | Some(Effort::None) => None,
-        Some(Effort::Minimal) => Some("minimal"),
-        Some(Effort::Low) => Some("low"),
-        Some(Effort::Medium) => Some("medium"),
-        Some(Effort::High) => Some("high"),
+        Some(Effort::Minimal) => Some("MINIMAL"),
+        Some(Effort::Low) => Some("LOW"),
+        Some(Effort::Medium) => Some("MEDIUM"),
+        Some(Effort::High) => Some("HIGH"),
         Some(Effort::XHigh | Effort::Max) => {
             writer.minor(at.field("effort"), "Gemini's most is high, which is sent")?;
-            Some("high")
+            Some("HIGH")
         }
     };
     if level.is_none() && budget.is_some() && reasoning.effort.is_some_and(|effort| effort != Effort::None) {
@@ -337,10 +337,15 @@ fn tools<'a>(request: &'a Request, writer: &mut Writer) -> Result<Vec<WireTool<'
     let tools = Path::ROOT.field("tools");
     let mut written: Vec<WireTool<'a>> = Vec::new();
     let mut declarations = Vec::new();
+    // All functions are one entry, in the place of the first of them.
+    let mut first = 0;
     for (nth, tool) in request.tools.iter().enumerate() {
         let at = tools.nth(nth);
         match tool {
             Tool::Function(function) => {
+                if declarations.is_empty() {
+                    first = written.len();
+                }
                 writer.no_cache(at, function.cache.as_ref())?;
                 if function.strict == Some(true) {
                     writer.minor(at.field("strict"), "Gemini cannot be held to a function's schema")?;
@@ -360,7 +365,7 @@ fn tools<'a>(request: &'a Request, writer: &mut Writer) -> Result<Vec<WireTool<'
         }
     }
     if !declarations.is_empty() {
-        written.insert(0, WireTool::Functions { function_declarations: declarations });
+        written.insert(first, WireTool::Functions { function_declarations: declarations });
     }
     Ok(written)
 }
