@@ -18,6 +18,11 @@ pub const PROVIDERS: [(&str, Fake, &str); 3] = [
     ("openai", Fake::OpenAi, "gpt-test"),
 ];
 
+/// Every dialect under a provider's name: those of [`PROVIDERS`], and OpenAI's
+/// newer API at the same place.
+pub const DIALECTS: [(&str, Fake, &str); 4] =
+    [PROVIDERS[0], PROVIDERS[1], PROVIDERS[2], ("responses", Fake::OpenAi, "responses/gpt-test")];
+
 /// Keeps every record it is handed.
 #[derive(Debug, Default)]
 pub struct Records(Mutex<Vec<Arc<Record>>>);
@@ -117,17 +122,20 @@ pub fn provider(emulator: &Emulator, name: &str) -> Provider {
     let provider = match fake {
         Fake::Anthropic => Provider::anthropic("test-key").base_url(url),
         Fake::Gemini => Provider::gemini("test-key").base_url(url),
+        Fake::OpenAi if name == "responses" => {
+            Provider::openai_responses("test-key").named("responses").base_url(format!("{url}/v1"))
+        }
         Fake::OpenAi => Provider::openai("test-key").base_url(format!("{url}/v1")),
     };
     provider.default_model(model)
 }
 
-/// The provider's row of [`PROVIDERS`].
+/// The provider's row of [`DIALECTS`].
 ///
 /// # Panics
 /// For a name that is not there.
 pub fn lookup(name: &str) -> (&'static str, Fake, &'static str) {
-    *PROVIDERS.iter().find(|(known, ..)| *known == name).expect("one of the three")
+    *DIALECTS.iter().find(|(known, ..)| *known == name).expect("one of the four")
 }
 
 /// A question to one provider's test model.

@@ -3,7 +3,7 @@
 use futures_util::StreamExt;
 use leverframe_emulator::{Finish, Step};
 use leverframe_router::{Block, FinishReason, Request, StreamEvent, Tokens};
-use leverframe_tests::{PROVIDERS, World, ask, lookup};
+use leverframe_tests::{DIALECTS, World, ask, lookup};
 
 #[tokio::test]
 async fn a_stream_collects_to_what_a_plain_call_gives() {
@@ -14,9 +14,9 @@ async fn a_stream_collects_to_what_a_plain_call_gives() {
         Step::tool_call("now", "{}"),
         Step::text(""),
     ];
-    for (name, ..) in PROVIDERS {
+    for (name, ..) in DIALECTS {
         for step in steps.clone() {
-            let world = World::new().await;
+            let world = World::with(&[name], |builder| builder).await;
             world.always(name, step);
             let whole = world.router.send(ask(name)).await.expect("answers").response;
             let streamed = world.router.stream(ask(name)).await.expect("begins").collect().await;
@@ -38,8 +38,8 @@ async fn a_stream_collects_to_what_a_plain_call_gives() {
 
 #[tokio::test]
 async fn finish_reasons_and_usage_are_read() {
-    for (name, ..) in PROVIDERS {
-        let world = World::new().await;
+    for (name, ..) in DIALECTS {
+        let world = World::with(&[name], |builder| builder).await;
         world.always(name, Step::text("one two three").finish(Finish::Length));
         let answer = world.router.send(ask(name)).await.expect("answers");
         assert_eq!(answer.response.finish, FinishReason::Length, "{name}");
@@ -52,19 +52,21 @@ async fn finish_reasons_and_usage_are_read() {
 
 #[tokio::test]
 async fn a_conversation_with_all_settings_reaches_each_provider() {
-    for (name, ..) in PROVIDERS {
-        let world = World::new().await;
+    for (name, ..) in DIALECTS {
+        let world = World::with(&[name], |builder| builder).await;
         let request = ask(name)
             .system("Be brief.")
             .assistant("Hello!")
             .user("How are you?")
             .temperature(0.5)
             .top_p(0.9)
-            .max_output_tokens(50)
-            .stop("END");
+            .max_output_tokens(50);
+        // Responses has no stop sequences.
+        let request = if name == "responses" { request } else { request.stop("END") };
         world.router.send(request).await.expect("answers");
         let body = world.emulator.calls()[0].body.to_string();
-        for said in ["Be brief.", "Hello there", "Hello!", "How are you?", "0.5", "0.9", "50", "END"] {
+        let stop = if name == "responses" { "gpt-test" } else { "END" };
+        for said in ["Be brief.", "Hello there", "Hello!", "How are you?", "0.5", "0.9", "50", stop] {
             assert!(body.contains(said), "{name}: {said} is missing in {body}");
         }
     }
@@ -72,8 +74,8 @@ async fn a_conversation_with_all_settings_reaches_each_provider() {
 
 #[tokio::test]
 async fn events_come_one_by_one_and_the_last_one_ends_the_stream() {
-    for (name, ..) in PROVIDERS {
-        let world = World::new().await;
+    for (name, ..) in DIALECTS {
+        let world = World::with(&[name], |builder| builder).await;
         world.always(name, Step::text("a b c d"));
         let mut stream = world.router.stream(ask(name)).await.expect("begins");
         assert_eq!(stream.route().map(|route| route.provider.as_str().to_owned()), Some(name.to_owned()));

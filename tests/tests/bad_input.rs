@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use leverframe_emulator::{Emulator, Provider as Fake, Step};
-use leverframe_router::{BuildError, ErrorKind, Provider, Request, Router};
+use leverframe_router::{
+    Amount, BuildError, Catalog, ErrorKind, Losses, OutputFormat, Provider, Request, Router,
+};
 use leverframe_tests::{PROVIDERS, World, ask, base, provider};
 
 #[tokio::test]
@@ -32,12 +34,46 @@ async fn a_request_that_makes_no_sense_is_refused_before_anything_is_sent() {
 
 #[tokio::test]
 async fn what_one_dialect_cannot_say_goes_to_one_that_can() {
-    let world = World::with(&["claude", "gemini"], |builder| builder).await;
-    let answer = world.router.send(ask("claude").temperature(1.5)).await.expect("gemini takes it");
-    assert_eq!((world.calls("claude"), world.calls("gemini")), (0, 1));
-    let failure = answer.attempts()[0].failure.as_ref().expect("claude cannot");
+    let world = World::with(&["responses", "claude"], |builder| builder).await;
+    // Responses has no stop sequences, and an answer that goes on is another one.
+    let answer = world.router.send(ask("responses").stop("END")).await.expect("claude takes it");
+    assert_eq!((world.calls("openai"), world.calls("claude")), (0, 1));
+    let failure = answer.attempts()[0].failure.as_ref().expect("responses cannot");
     assert_eq!(failure.kind, ErrorKind::Unsupported);
-    assert!(failure.message.starts_with("temperature: "), "{failure}");
+    assert!(failure.message.starts_with("stop_sequences: "), "{failure}");
+    assert!(answer.losses().is_empty());
+}
+
+#[tokio::test]
+async fn losses_are_listed_allowed_or_refused() {
+    let world = World::with(&["claude"], |builder| builder).await;
+    let hot = ask("claude").temperature(1.5);
+    let answer = world.router.send(hot.clone()).await.expect("a minor loss");
+    let fields: Vec<_> = answer.losses().iter().map(|loss| loss.field.as_str()).collect();
+    assert_eq!(fields, ["temperature"]);
+    assert_eq!(world.emulator.calls()[0].body["temperature"], 1.0);
+    let error = world.router.send(hot.losses(Losses::Refuse)).await.expect_err("strict");
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().contains("temperature: "), "{error}");
+    let choosy = ask("claude").output(OutputFormat::JsonObject);
+    let error = world.router.send(choosy.clone()).await.expect_err("a major loss");
+    assert!(error.to_string().contains("output: "), "{error}");
+    let answer = world.router.send(choosy.losses(Losses::Allow)).await.expect("all is allowed");
+    assert_eq!(answer.losses()[0].field, "output");
+    assert_eq!(world.calls("claude"), 2);
+}
+
+#[tokio::test]
+async fn what_a_model_is_known_to_refuse_is_not_sent_and_the_cost_is_known() {
+    let catalog = r#"{"as_of": "2026-11-23", "families": {"anthropic": {"source": "test", "models": {
+        "claude-test": {"capabilities": {"refuses": ["top_p"]}}}}}}"#;
+    let parsed = Catalog::parse(catalog);
+    let catalog = parsed.unwrap_or_else(|error| panic!("{error}"));
+    let world = World::with(&["claude"], |builder| builder.catalog(catalog)).await;
+    let answer = world.router.send(ask("claude").top_p(0.5)).await.expect("a minor loss");
+    assert_eq!(answer.losses()[0].field, "top_p");
+    assert!(world.emulator.calls()[0].body.get("top_p").is_none());
+    assert_eq!(answer.cost().and_then(Amount::value), None, "a model without a price has no known cost");
 }
 
 #[tokio::test]

@@ -9,10 +9,11 @@ use std::{fmt, sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    catalog::{Amount, Catalog, Cost},
     error::{Code, ErrorKind, Failure},
     lifecycle::Journal,
     loss::Loss,
-    model::{FinishReason, ProviderName, RequestId, Usage},
+    model::{Dialect, FinishReason, ProviderName, RequestId, Usage},
     time::{Clock, Timestamp},
 };
 
@@ -77,6 +78,10 @@ pub struct Attempt {
     pub provider: ProviderName,
     /// The model as the provider names it.
     pub model: String,
+    /// How the provider was spoken to. Records from before this was kept do
+    /// not say.
+    #[serde(default)]
+    pub dialect: Option<Dialect>,
     /// Whether anything was sent. A route refused by its guards, or for which
     /// the request was not valid, has an attempt that was not.
     pub sent: bool,
@@ -91,11 +96,25 @@ pub struct Attempt {
     /// What it consumed, as far as the provider said. An attempt that broke
     /// off may have been billed for more.
     pub usage: Usage,
+    /// The service tier it was answered in, in the provider's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_tier: Option<String>,
+    /// What it cost by the prices at hand; `None` where there were none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
     /// What of the request the provider's dialect could not say.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub losses: Vec<Loss>,
     /// What went wrong, if something did.
     pub failure: Option<AttemptFailure>,
+}
+
+impl Record {
+    /// What all attempts together cost. `None` where there were no prices, or
+    /// nothing was sent.
+    pub fn cost(&self) -> Option<Amount> {
+        self.attempts.iter().filter_map(|attempt| attempt.cost).map(|cost| cost.amount).reduce(Amount::plus)
+    }
 }
 
 impl Attempt {
@@ -151,12 +170,28 @@ pub trait Recorder: Send + Sync + fmt::Debug {
 pub struct Desk {
     clock: Arc<dyn Clock>,
     recorders: Vec<Arc<dyn Recorder>>,
+    catalog: Option<Arc<Catalog>>,
 }
 
 impl Desk {
     /// A desk that passes every record on to all `recorders`.
     pub fn new(clock: Arc<dyn Clock>, recorders: Vec<Arc<dyn Recorder>>) -> Self {
-        Self { clock, recorders }
+        Self { clock, recorders, catalog: None }
+    }
+
+    /// Puts a cost to every attempt by the prices of `catalog`.
+    #[must_use]
+    pub fn with_prices(mut self, catalog: Arc<Catalog>) -> Self {
+        self.catalog = Some(catalog);
+        self
+    }
+
+    /// What an attempt cost. `None` for one that was not sent.
+    pub(crate) fn cost(&self, attempt: &Attempt) -> Option<Cost> {
+        let prices = self.catalog.as_ref()?.prices();
+        let family = attempt.dialect.filter(|_| attempt.sent)?.family();
+        let tier = attempt.service_tier.as_deref();
+        Some(prices.cost(family, &attempt.model, tier, attempt.started_at, &attempt.usage))
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -3,8 +3,10 @@
 use std::{fmt, sync::Arc};
 
 use leverframe_core::{
+    catalog::Amount,
     error::{Code, ErrorKind, Failure},
     lifecycle::Journal,
+    loss::Loss,
     model::{Partial, Response},
     record::{Attempt, Record},
 };
@@ -30,6 +32,16 @@ impl Answer {
     /// Every attempt, in order. The last one answered.
     pub fn attempts(&self) -> &[Attempt] {
         &self.record.attempts
+    }
+
+    /// What all attempts together cost, as far as it is known.
+    pub fn cost(&self) -> Option<Amount> {
+        self.record.cost()
+    }
+
+    /// What of the request the provider that answered could not be told.
+    pub fn losses(&self) -> &[Loss] {
+        self.record.attempts.last().map_or(&[], |attempt| &attempt.losses)
     }
 
     /// Every state the request went through.

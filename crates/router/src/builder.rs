@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use leverframe_core::{
+    catalog::Catalog,
     guard::{Breaker, BreakerConfig, ConfigError, KeyGuard, RequestsPerMinute, RetryPolicy},
     model::{NameError, ProviderName},
     record::{Desk, Recorder},
@@ -34,6 +35,7 @@ pub struct Builder {
     transport: TransportConfig,
     recorders: Vec<Arc<dyn Recorder>>,
     seed: Option<u64>,
+    catalog: Option<Catalog>,
 }
 
 /// Why a router cannot be built.
@@ -179,6 +181,14 @@ impl Builder {
         self
     }
 
+    /// What is known of models: what they can do and what they cost. The one
+    /// that comes with this crate, unless set; see
+    /// [`Catalog::overlaid`] for how to correct it.
+    pub fn catalog(mut self, catalog: Catalog) -> Self {
+        self.catalog = Some(catalog);
+        self
+    }
+
     /// Makes jitter and ids repeatable. For tests.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
@@ -221,9 +231,12 @@ impl Builder {
         fallback.retain(|place| named.insert(*place));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
         let rng = self.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
+        let catalog = Arc::new(self.catalog.unwrap_or_else(|| Catalog::builtin().clone()));
+        let desk = Desk::new(Arc::clone(&clock), self.recorders).with_prices(Arc::clone(&catalog));
         Ok(Router::new(Inner {
             transport: Transport::new(self.transport)?,
-            desk: Arc::new(Desk::new(Arc::clone(&clock), self.recorders)),
+            desk: Arc::new(desk),
+            catalog,
             clock,
             providers,
             default_provider,

@@ -78,15 +78,18 @@ mod env;
 mod policy;
 mod provider;
 mod router;
+mod services;
 mod stream;
 
 pub use answer::{Answer, Error};
 pub use builder::{BuildError, Builder};
 pub use provider::Provider;
 pub use router::Router;
+pub use services::{Counted, TokenCount};
 pub use stream::ResponseStream;
 
 pub use leverframe_core::{
+    catalog::{Amount, Capabilities, Catalog, CatalogError, Cost, NanoDollars, Price, PriceTable},
     error::{Clock, Code, ErrorKind, Failure},
     guard::{Backoff, BreakerConfig, BreakerState, ConfigError, RetryPolicy},
     lifecycle::{Entry, EventKind, Journal, Route, State, StateKind},
@@ -102,8 +105,9 @@ pub use leverframe_core::{
     time::Timestamp,
 };
 pub use leverframe_http::{
-    codec::{Auth, Compat, EndpointError, ReasoningField},
+    codec::{Auth, Compat, EndpointError, ModelInfo, ReasoningField},
     sse::Limits as StreamLimits,
+    tokens,
     transport::{Clocks, TransportConfig, TransportError},
 };
 pub use leverframe_store as store;

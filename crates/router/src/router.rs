@@ -8,6 +8,7 @@ use std::{
 };
 
 use leverframe_core::{
+    catalog::{Capabilities, Catalog},
     error::Failure,
     guard::{Breaker, BreakerConfig, BreakerState, Gate, KeyGuard, RetryPolicy},
     lifecycle::Route,
@@ -49,6 +50,10 @@ impl Router {
 
     pub(crate) fn new(inner: Inner) -> Self {
         Self { inner: Arc::new(inner) }
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
     }
 
     /// Sends a request and waits for the whole answer.
@@ -110,6 +115,7 @@ pub(crate) struct Inner {
     pub(crate) transport: Transport,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) desk: Arc<Desk>,
+    pub(crate) catalog: Arc<Catalog>,
     pub(crate) gates: Mutex<HashMap<Route, Arc<Gate>>>,
     pub(crate) rng: Mutex<fastrand::Rng>,
 }
@@ -169,6 +175,11 @@ impl Inner {
         let found = self.providers.iter().find(|provider| provider.name == route.provider);
         let Some(provider) = found else { unreachable!("routes are made of configured providers") };
         provider
+    }
+
+    /// What is known of a route's model.
+    pub(crate) fn capabilities(&self, route: &Route) -> Option<&Capabilities> {
+        self.catalog.capabilities(route.dialect.family(), &route.model)
     }
 
     /// Takes the route's key out of a failure, should the provider have quoted it.

@@ -27,13 +27,6 @@ const KNOWN: &[Known] = &[
     Known {
         of: ANSWERS,
         provider: "anthropic",
-        name: "anthropic-sdk-python.fallback-response.0",
-        what: "model:",
-        why: "the SDK takes the model from a fallback block, a beta; here it stays the message's own",
-    },
-    Known {
-        of: ANSWERS,
-        provider: "anthropic",
         name: "anthropic-sdk-python.incomplete-partial-json-response.0",
         what: "arguments:",
         why: "arguments cut short by max_tokens; the SDK mends the JSON, we keep what was written",

@@ -38,6 +38,7 @@ mod cost;
 mod date;
 mod error;
 mod file;
+mod fit;
 mod names;
 mod price;
 mod rates;

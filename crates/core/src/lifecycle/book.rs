@@ -187,6 +187,7 @@ impl Book {
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.ended_at = at;
             attempt.usage = response.usage;
+            attempt.service_tier = service_tier(response);
         }
         self.attempt_open = false;
         self.outcome = Some(Outcome::Completed { finish: response.finish.clone() });
@@ -198,6 +199,9 @@ impl Book {
             return Arc::clone(record);
         }
         self.journal.append(EventKind::Complete, self.position, at);
+        for attempt in &mut self.attempts {
+            attempt.cost = self.desk.cost(attempt);
+        }
         let started_at = self.journal.entries().first().map_or(at, |entry| entry.at);
         let record = Arc::new(Record {
             id: self.id,
@@ -243,6 +247,16 @@ impl Drop for Book {
     }
 }
 
+/// The tier an answer says that it was made in. Providers put it in one of
+/// these places.
+fn service_tier(response: &Response) -> Option<String> {
+    const NAMES: [&str; 4] =
+        ["service_tier", "usage.service_tier", "serviceTier", "usageMetadata.serviceTier"];
+    let field = response.extra.iter().find(|field| NAMES.contains(&field.name.as_str()))?;
+    let word = field.value.as_str().trim_matches('"');
+    (!word.is_empty() && word != "null").then(|| word.to_owned())
+}
+
 fn cancelled() -> Failure {
     Failure::new(ErrorKind::Cancelled, "the caller went away")
 }
@@ -251,12 +265,15 @@ fn attempt(route: &Route, sent: bool, at: Timestamp) -> Attempt {
     Attempt {
         provider: route.provider.clone(),
         model: route.model.clone(),
+        dialect: Some(route.dialect),
         sent,
         started_at: at,
         first_chunk_at: None,
         ended_at: at,
         provider_request_id: None,
         usage: Usage::default(),
+        service_tier: None,
+        cost: None,
         losses: Vec::new(),
         failure: None,
     }

@@ -9,6 +9,9 @@
 //! - `stream`: the dialect's half of [`StreamDecoder`],
 //! - `error`: [`read_error`] for the dialect.
 //!
+//! and, where the provider offers it, `count` and `models`: how many tokens a
+//! request has ([`encode_count`]), and which models there are ([`encode_models`]).
+//!
 //! To add an API: write such a folder, add a [`Dialect`], and follow the
 //! compiler to the matches on it. What all of them share is in `endpoint`
 //! (where to send), `post` (how), `text` (strings that stay where they
@@ -23,6 +26,8 @@ mod openai_chat;
 mod openai_responses;
 mod path;
 mod post;
+mod scan;
+mod services;
 mod stream;
 mod text;
 mod writer;
@@ -36,6 +41,7 @@ use leverframe_core::{
 };
 
 pub use endpoint::{Auth, Compat, Endpoint, EndpointError, ReasoningField};
+pub use services::{ModelInfo, ModelPage, decode_count, decode_models, encode_count, encode_models};
 pub use stream::StreamDecoder;
 
 /// What to send: a validated request and how to ask for the answer.

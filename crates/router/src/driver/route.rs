@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use leverframe_core::{
+    catalog::Capabilities,
     error::{Exposure, Failure, NextRoute as MayMoveOn},
     lifecycle::{
         FallbackToProvider, Idle, InitiateRequest, Lifecycle, NextRoute, On, Ready, RequestFailed,
-        Requesting, ValidateRequest, Validating, ValidationFailed, ValidationPassed,
+        Requesting, Route, ValidateRequest, Validating, ValidationFailed, ValidationPassed,
     },
     model::Request,
     validate::validate,
@@ -28,13 +29,15 @@ impl Drive<'_> {
         let Some(route) = self.plan.next() else {
             unreachable!("a plan has a route and a budget an attempt")
         };
+        let mut tried = Arc::clone(route.route());
         let mut validating = idle.on(InitiateRequest { request, route, at });
         loop {
             let failed = match self.try_route(validating).await {
                 Ok(reached) => return Ok(reached),
                 Err(failed) => failed,
             };
-            let Some(route) = self.next_route(failed.state().failure()) else { return Err(failed) };
+            let Some(route) = self.next_route(failed.state().failure(), &tried) else { return Err(failed) };
+            tried = Arc::clone(route.route());
             validating = failed.on(FallbackToProvider { route, resend: (), at: self.inner.now() });
         }
     }
@@ -59,8 +62,7 @@ impl Drive<'_> {
         if self.deadline.has_passed(at) {
             return Err(validating.on(RequestFailed { failure: too_late(), at }));
         }
-        let call = Call { request: &request, model: &route.model, stream: self.streamed };
-        match codec::encode(&self.inner.provider_of(&route).endpoint, call) {
+        match self.write(&route, &request) {
             Ok(Encoded { request: written, losses }) => {
                 let mut ready = validating.on(ValidationPassed { request, at });
                 ready.lost(losses);
@@ -70,13 +72,41 @@ impl Drive<'_> {
         }
     }
 
-    fn next_route(&mut self, failure: &Failure) -> Option<NextRoute> {
+    /// The request in the route's dialect, without what its model is known to refuse.
+    fn write(&self, route: &Route, request: &Request) -> Result<Encoded, Failure> {
+        let endpoint = &self.inner.provider_of(route).endpoint;
+        let (model, stream) = (route.model.as_str(), self.streamed);
+        let Some(capabilities) = self.inner.capabilities(route) else {
+            return codec::encode(endpoint, Call { request, model, stream });
+        };
+        let (fitting, mut losses) = capabilities.fit(request)?;
+        let mut encoded = codec::encode(endpoint, Call { request: &fitting, model, stream })?;
+        losses.append(&mut encoded.losses);
+        Ok(Encoded { losses, ..encoded })
+    }
+
+    fn next_route(&mut self, failure: &Failure, tried: &Route) -> Option<NextRoute> {
         let wanted = match failure.kind.decision(Exposure::Unseen).next_route {
             MayMoveOn::Yes => true,
             MayMoveOn::IfAsked => self.inner.settings.fallback_on_refusal,
-            // The sizes of context windows are not known here; resuming needs a seen answer.
-            MayMoveOn::LargerWindow | MayMoveOn::Resume | MayMoveOn::Never => false,
+            MayMoveOn::LargerWindow => return self.larger_window(tried),
+            // Resuming needs a seen answer.
+            MayMoveOn::Resume | MayMoveOn::Never => false,
         };
         if wanted { self.plan.next() } else { None }
+    }
+
+    /// The next route whose model is not known to take as little as the one
+    /// that the conversation was too long for.
+    fn larger_window(&mut self, tried: &Route) -> Option<NextRoute> {
+        let limit = |route: &Route| self.inner.capabilities(route).and_then(Capabilities::input_limit);
+        let too_small = limit(tried);
+        loop {
+            let next = self.plan.next()?;
+            match (limit(next.route()), too_small) {
+                (Some(limit), Some(too_small)) if limit <= too_small => {}
+                _ => return Some(next),
+            }
+        }
     }
 }

@@ -28,7 +28,9 @@
 //! Sources: Anthropic API reference (Messages, streaming, errors, versioning),
 //! the types of its Python SDK 2.12.
 
+pub(super) mod count;
 pub(super) mod error;
+pub(super) mod models;
 pub(super) mod request;
 pub(super) mod response;
 pub(super) mod stream;

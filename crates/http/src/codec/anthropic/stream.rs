@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use bytestring::ByteString;
 use leverframe_core::{
     error::Failure,
-    model::{Block, Dialect, Field, Json, Opaque, Place, StreamEvent},
+    model::{Block, Dialect, Extra, Field, Json, Opaque, Place, StreamEvent},
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -193,6 +193,10 @@ impl Reader {
         let index = self.take_index();
         let wrong = |source| unreadable("a content block", data).with_source(position(&source));
         let block = wire::block(raw).map_err(wrong)?;
+        if let Some(model) = wire::fallback_model(&block) {
+            // The provider's own fallback: from here on another model answers.
+            ready.push_back(StreamEvent::Start { id: None, model: Some(model.into()) });
+        }
         let kind = match &block {
             Block::Text(_) => Kind::Text,
             Block::Thinking(_) => Kind::Thinking,
@@ -200,12 +204,13 @@ impl Reader {
             _ => Kind::Other { block: raw.to_owned(), input: String::new(), content: BTreeMap::new() },
         };
         if !matches!(kind, Kind::Other { .. }) {
+            let bare = block.extra().is_none_or(Extra::is_empty);
             let mut events = Vec::new();
             StreamEvent::replay_block(index, &block, &mut events);
             ready.extend(events.into_iter().filter(|event| match event {
-                // Mostly empty here; what follows says more.
-                StreamEvent::TextDelta { text, .. } => !text.is_empty(),
-                StreamEvent::ToolCallDelta { arguments, .. } => !is_empty_object(arguments),
+                // Mostly empty here; what follows says more. Fields need a block to belong to.
+                StreamEvent::TextDelta { text, .. } => !text.is_empty() || !bare,
+                StreamEvent::ToolCallDelta { arguments, .. } => arguments != "{}",
                 StreamEvent::BlockEnd { .. } => false,
                 _ => true,
             }));
@@ -244,7 +249,7 @@ impl Reader {
                 }
             }
             ("signature_delta", Kind::Thinking) => {
-                if let Some(signature) = delta.signature {
+                if let Some(signature) = delta.signature.filter(|signature| !signature.is_empty()) {
                     ready.push_back(StreamEvent::Signature {
                         index,
                         dialect: Dialect::Anthropic,
@@ -336,11 +341,4 @@ fn completed(block: Box<RawValue>, input: &str, content: BTreeMap<String, Box<Ra
     }
     fields.extend(content);
     serde_json::value::to_raw_value(&fields).unwrap_or(block).into()
-}
-
-/// Whether a tool's input is `{}`, with or without the white space that
-/// Anthropic pads with.
-fn is_empty_object(json: &str) -> bool {
-    let inside = json.strip_prefix('{').and_then(|json| json.strip_suffix('}'));
-    inside.is_some_and(|inside| inside.trim().is_empty())
 }

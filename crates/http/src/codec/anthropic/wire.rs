@@ -160,16 +160,54 @@ fn thinking(mut object: Object<'_>) -> Option<Block> {
     Some(Block::Thinking(Thinking { text, signature, extra: object.rest() }))
 }
 
+/// Whether a tool is called by the model itself, as far as `caller` says.
+pub(super) fn is_for_the_caller(caller: Option<&str>) -> bool {
+    #[derive(Deserialize)]
+    struct Caller<'a> {
+        #[serde(rename = "type", borrow)]
+        kind: Text<'a>,
+    }
+    caller.is_none_or(|json| {
+        serde_json::from_str::<Caller<'_>>(json).is_ok_and(|caller| caller.kind.as_str() == "direct")
+    })
+}
+
+/// Whether a tool's input is `{}`, with or without white space in it.
+fn is_empty_object(json: &str) -> bool {
+    let inside = json.strip_prefix('{').and_then(|json| json.strip_suffix('}'));
+    inside.is_some_and(|inside| inside.trim().is_empty())
+}
+
 /// `None` for a call that a server-side program makes: it is not for the
 /// caller to answer.
 fn tool_use(mut object: Object<'_>) -> Option<Block> {
-    if object.peek("caller").is_some_and(|caller| !caller.contains("\"direct\"")) {
+    if !is_for_the_caller(object.peek("caller")) {
         return None;
     }
     let id = object.lenient::<String>("id").unwrap_or_default();
     let name = object.lenient::<String>("name").unwrap_or_default();
+    // Anthropic pads with white space that means nothing.
     let input = object.take("input").map_or("{}", RawValue::get);
+    let input = if is_empty_object(input) { "{}" } else { input };
     Some(Block::ToolCall(ToolCall { extra: object.rest(), ..ToolCall::new(id, name, input) }))
+}
+
+/// The model that takes over, where a block says that one does (server-side
+/// fallback, a beta).
+pub(super) fn fallback_model(block: &Block) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Fallback {
+        #[serde(rename = "type")]
+        kind: String,
+        to: Model,
+    }
+    #[derive(Deserialize)]
+    struct Model {
+        model: String,
+    }
+    let Block::Opaque(opaque) = block else { return None };
+    let fallback: Fallback = serde_json::from_str(opaque.json.as_str()).ok()?;
+    (fallback.kind == "fallback").then_some(fallback.to.model)
 }
 
 /// A citation of whatever kind.
@@ -245,13 +283,29 @@ pub(super) struct Event<'a> {
     pub(super) usage: Option<&'a RawValue>,
 }
 
-/// Whether `text` is an event of a type nobody knows, whatever its shape.
+/// Whether `text` is an event, or a delta, of a type nobody knows, whatever its
+/// shape.
 pub(super) fn is_unknown(text: &str) -> bool {
     #[derive(Deserialize)]
     struct Probe<'a> {
         #[serde(rename = "type", borrow)]
         kind: Text<'a>,
+        #[serde(borrow)]
+        delta: Option<&'a RawValue>,
     }
+    #[derive(Deserialize)]
+    struct DeltaProbe<'a> {
+        #[serde(rename = "type", borrow)]
+        kind: Text<'a>,
+    }
+    const DELTAS: [&str; 6] = [
+        "text_delta",
+        "input_json_delta",
+        "thinking_delta",
+        "signature_delta",
+        "citations_delta",
+        "compaction_delta",
+    ];
     const KNOWN: [&str; 8] = [
         "message_start",
         "message_delta",
@@ -262,7 +316,12 @@ pub(super) fn is_unknown(text: &str) -> bool {
         "ping",
         "error",
     ];
-    serde_json::from_str::<Probe<'_>>(text).is_ok_and(|probe| !KNOWN.contains(&probe.kind.as_str()))
+    let Ok(probe) = serde_json::from_str::<Probe<'_>>(text) else { return false };
+    match (probe.kind.as_str(), probe.delta) {
+        ("content_block_delta", Some(delta)) => serde_json::from_str::<DeltaProbe<'_>>(delta.get())
+            .is_ok_and(|delta| !DELTAS.contains(&delta.kind.as_str())),
+        (kind, _) => !KNOWN.contains(&kind),
+    }
 }
 
 /// What a delta event adds: to a block, or to the message.

@@ -48,7 +48,10 @@
 //! [`Thinking::signature`]: leverframe_core::model::Thinking::signature
 //! [`ToolCall::signature`]: leverframe_core::model::ToolCall::signature
 
+pub(super) mod count;
 pub(super) mod error;
+mod fast;
+pub(super) mod models;
 pub(super) mod request;
 pub(super) mod response;
 mod schema;

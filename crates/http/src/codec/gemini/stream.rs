@@ -15,7 +15,7 @@ use leverframe_core::{
 use serde_json::{Map, Value};
 
 use super::{
-    error,
+    error, fast,
     wire::{self, Chunk, FunctionCall, Part},
 };
 use crate::codec::failure::{position, unreadable};
@@ -30,6 +30,9 @@ use crate::{
 
 /// Most bytes kept of an error that is not framed as an event.
 const MAX_FOREIGN: usize = 64 << 10;
+
+/// Most bytes of arguments that come in pieces, which are handed over whole.
+const MAX_ARGUMENTS: usize = 4 << 20;
 
 /// The dialect's half of a stream decoder.
 #[derive(Debug, Default)]
@@ -63,6 +66,8 @@ enum Open {
 #[derive(Debug)]
 struct Assembly {
     index: u32,
+    /// Bytes of the chunks the pieces came in.
+    bytes: usize,
     arguments: Map<String, Value>,
 }
 
@@ -114,6 +119,12 @@ impl Reader {
         data: &ByteString,
         ready: &mut VecDeque<StreamEvent>,
     ) -> Result<(), Failure> {
+        if let Some(chunk) = fast::text(data, self.id.as_deref(), self.model.as_deref()) {
+            self.answered = true;
+            self.text(chunk.text.keep(data), None, false, ready);
+            ready.extend(chunk.usage.map(StreamEvent::Usage));
+            return Ok(());
+        }
         let mut chunk: Chunk<'_> = serde_json::from_str(data).map_err(|source| {
             let wrong = || unreadable("a Gemini answer", data).with_source(position(&source));
             error::read_inside(data).unwrap_or_else(wrong)
@@ -138,19 +149,22 @@ impl Reader {
         if finish.is_none() {
             finish = chunk.take_block_reason().map(|raw| (FinishReason::ContentFilter, raw.keep(data)));
         }
-        let finished = finish.is_some();
+        let usage = chunk.usage();
+        let counted = usage.is_some() || finish.is_some();
         if let Some((reason, raw)) = finish {
             self.answered = true;
             self.finished = true;
             self.close_call(ready);
             ready.push_back(StreamEvent::Finish { reason, raw, stop_sequence: None });
         }
-        if more || finished {
-            for (field, append) in wire::answer_extra(data, finished) {
+        // The figures of the last chunk hold, and it may come after the finish reason.
+        if more || self.finished {
+            let fields = wire::answer_extra(data, self.finished).into_iter();
+            for (field, append) in fields.filter(|(field, _)| counted || field.name != "usageMetadata") {
                 ready.push_back(StreamEvent::Extra { of: Place::Answer, field: Box::new(field), append });
             }
         }
-        ready.extend(chunk.usage().map(StreamEvent::Usage));
+        ready.extend(usage.map(StreamEvent::Usage));
         Ok(())
     }
 
@@ -197,9 +211,20 @@ impl Reader {
             return Ok(());
         };
         let text = text.keep(data);
-        let thought = part.thought.unwrap_or_default();
+        self.text(text, signature, part.thought.unwrap_or_default(), ready);
+        Ok(())
+    }
+
+    /// A text, or a thought.
+    fn text(
+        &mut self,
+        text: ByteString,
+        signature: Option<ByteString>,
+        thought: bool,
+        ready: &mut VecDeque<StreamEvent>,
+    ) {
         if signature.is_none() && text.is_empty() {
-            return Ok(());
+            return;
         }
         // A part that is signed is a block of its own.
         let index = match self.open {
@@ -221,7 +246,6 @@ impl Reader {
             None if thought => self.open = Open::Thinking(index),
             None => self.open = Open::Text(index),
         }
-        Ok(())
     }
 
     /// The index of a new block, which nothing is added to by itself.
@@ -268,7 +292,7 @@ impl Reader {
                 ready.push_back(StreamEvent::ToolCallStart { index, id, name: name.keep(data) });
                 self.calls = self.calls.saturating_add(1);
                 if in_pieces {
-                    self.assembly = Some(Assembly { index, arguments: Map::new() });
+                    self.assembly = Some(Assembly { index, bytes: 0, arguments: Map::new() });
                 }
                 index
             }
@@ -289,6 +313,11 @@ impl Reader {
             ready.push_back(StreamEvent::BlockEnd { index });
             return Ok(());
         };
+        assembly.bytes = assembly.bytes.saturating_add(data.len());
+        if assembly.bytes > MAX_ARGUMENTS {
+            let limit = format!("a function call in pieces of at most {MAX_ARGUMENTS} bytes");
+            return Err(unreadable(&limit, data));
+        }
         let senseless = || unreadable("a piece of a function call", data);
         if let Some(args) = call.args {
             let args: Map<String, Value> = serde_json::from_str(args.get()).map_err(|_| senseless())?;
@@ -304,7 +333,7 @@ impl Reader {
     }
 
     fn close_call(&mut self, ready: &mut VecDeque<StreamEvent>) {
-        if let Some(Assembly { index, arguments }) = self.assembly.take() {
+        if let Some(Assembly { index, arguments, .. }) = self.assembly.take() {
             let arguments = Value::Object(arguments).to_string().into();
             ready.push_back(StreamEvent::ToolCallDelta { index, arguments });
             ready.push_back(StreamEvent::BlockEnd { index });

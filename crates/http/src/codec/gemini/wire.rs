@@ -13,7 +13,7 @@ use serde::{
 };
 use serde_json::{Map, Number, Value, value::RawValue};
 
-use crate::codec::{object::Object, path::Path, text::Text};
+use crate::codec::{object::Object, path::Path, scan::Scan, text::Text};
 
 /// Marks the ids that were made up here, because most models send none.
 const MADE_UP: &str = "gemini_";
@@ -111,8 +111,7 @@ impl<'a> Chunk<'a> {
     /// What was consumed. `None` when no figure is given: a blocked prompt
     /// comes with usage that says nothing.
     pub(super) fn usage(&self) -> Option<Usage> {
-        let usage = self.usage_metadata.as_ref()?.buckets();
-        (usage != Usage::default()).then_some(usage)
+        self.usage_metadata.as_ref()?.said()
     }
 }
 
@@ -324,7 +323,38 @@ struct UsageMetadata {
     candidates_tokens_details: Option<Audio>,
 }
 
+/// What a `usageMetadata` says that counts nothing but text. `None` where it
+/// may say more.
+pub(super) fn scan_usage(scan: &mut Scan<'_>) -> Option<Usage> {
+    let mut usage = UsageMetadata::default();
+    scan.object(|scan, name| {
+        let count = match name {
+            "promptTokenCount" => &mut usage.prompt_token_count,
+            "toolUsePromptTokenCount" => &mut usage.tool_use_prompt_token_count,
+            "cachedContentTokenCount" => &mut usage.cached_content_token_count,
+            "candidatesTokenCount" => &mut usage.candidates_token_count,
+            "thoughtsTokenCount" => &mut usage.thoughts_token_count,
+            // Modalities are words here, which are numbers elsewhere.
+            _ if name.ends_with("Details") => {
+                let details = scan.raw()?;
+                let plain = details == "[]" || details.contains("\"modality\":\"");
+                return (plain && !details.contains("AUDIO")).then_some(());
+            }
+            _ => return scan.skip().map(|_| ()),
+        };
+        *count = Some(scan.count()?);
+        Some(())
+    })?;
+    usage.said()
+}
+
 impl UsageMetadata {
+    /// `None` when no figure is given.
+    fn said(&self) -> Option<Usage> {
+        let usage = self.buckets();
+        (usage != Usage::default()).then_some(usage)
+    }
+
     /// Disjoint buckets that add up to `totalTokenCount`.
     fn buckets(&self) -> Usage {
         let prompt = match (self.prompt_token_count, self.tool_use_prompt_token_count) {

@@ -43,6 +43,8 @@
 //! compatible servers.
 
 pub(super) mod error;
+mod fast;
+pub(super) mod models;
 pub(super) mod request;
 pub(super) mod response;
 pub(super) mod stream;

@@ -16,7 +16,7 @@ use leverframe_core::{
 use serde_json::value::RawValue;
 
 use super::{
-    error,
+    error, fast,
     wire::{self, Completion, Content, Message, Part},
 };
 use crate::codec::failure::{position, unreadable};
@@ -102,6 +102,13 @@ impl ReadStream for Reader {
 impl Reader {
     fn event(&mut self, event: Event, ready: &mut VecDeque<StreamEvent>) -> Result<(), Failure> {
         let data = event.data;
+        if self.started
+            && event.event.is_none()
+            && let Some(text) = fast::text(&data)
+        {
+            self.text(text.keep(&data), ready);
+            return Ok(());
+        }
         let text = data.trim();
         if text == DONE {
             return self.complete(ready);

@@ -33,6 +33,7 @@
 //! Sources: OpenAI API reference (Responses, streaming events), the types of
 //! its Python SDK 3.54, recordings of OpenAI, Azure and GitHub Copilot.
 
+pub(super) mod count;
 pub(super) mod error;
 pub(super) mod request;
 pub(super) mod response;

@@ -111,6 +111,11 @@ pub(super) fn write<'a>(request: &'a Request, writer: &mut Writer) -> Result<Wri
     for (nth, given) in request.system.iter().enumerate() {
         system.extend(text(at.nth(nth), given, writer)?);
     }
+    // One text that is all there is goes as such.
+    let plain = match (request.system.as_slice(), system.len()) {
+        ([only], 1) if only.is_plain() => Some(only.text.as_str()),
+        _ => None,
+    };
     let mut messages = Vec::with_capacity(request.messages.len());
     let at = Path::ROOT.field("messages");
     for (nth, message) in request.messages.iter().enumerate() {
@@ -120,6 +125,9 @@ pub(super) fn write<'a>(request: &'a Request, writer: &mut Writer) -> Result<Wri
         if instructs && messages.is_empty() {
             // Before the conversation they are what `system` is for.
             system.append(&mut content);
+            if !writer.fields(at, &message.extra, Weight::Minor, &[])?.is_empty() {
+                writer.minor(at, "fields of instructions before the conversation are left out")?;
+            }
             continue;
         }
         // Results answer the turn before and must come before anything new.
@@ -138,7 +146,12 @@ pub(super) fn write<'a>(request: &'a Request, writer: &mut Writer) -> Result<Wri
             messages.push(WireMessage { role, content, extra });
         }
     }
-    Ok(Written { system: joined(request, system), messages })
+    let system = match (plain, system.len()) {
+        (_, 0) => None,
+        (Some(only), 1) => Some(System::Text(only)),
+        _ => Some(System::Blocks(system)),
+    };
+    Ok(Written { system, messages })
 }
 
 /// White space alone is refused by the API, and says nothing.
@@ -146,14 +159,6 @@ fn is_blank(block: &Block) -> bool {
     match block {
         Block::Text(text) => text.text.trim().is_empty() && text.citations.is_empty(),
         _ => false,
-    }
-}
-
-fn joined<'a>(request: &'a Request, blocks: Vec<WireBlock<'a>>) -> Option<System<'a>> {
-    match (request.system.as_slice(), blocks.len()) {
-        (_, 0) => None,
-        ([only], 1) if only.is_plain() => Some(System::Text(&only.text)),
-        _ => Some(System::Blocks(blocks)),
     }
 }
 
@@ -202,23 +207,15 @@ fn known<'a>(
     extra: Option<&'a leverframe_core::model::Extra>,
     writer: &mut Writer,
 ) -> Result<Option<WireBlock<'a>>, Failure> {
-    const MODELLED: [&str; 12] = [
-        "type",
-        "text",
-        "citations",
-        "source",
-        "title",
-        "thinking",
-        "signature",
-        "id",
-        "input",
-        "tool_use_id",
-        "is_error",
-        "cache_control",
-    ];
-    // A document's `citations` switch them on, and are not modelled.
-    let taken: &[&str] =
-        if matches!(content, Content::Document { .. }) { &["type", "source"] } else { &MODELLED };
+    let taken: &[&str] = match content {
+        Content::Text { .. } => &["type", "text", "citations", "cache_control"],
+        Content::Image { .. } => &["type", "source", "cache_control"],
+        // Its `citations` switch them on, and are not modelled.
+        Content::Document { .. } => &["type", "source", "title", "cache_control"],
+        Content::Thinking { .. } => &["type", "thinking", "signature"],
+        Content::ToolUse { .. } => &["type", "id", "name", "input", "cache_control"],
+        Content::ToolResult { .. } => &["type", "tool_use_id", "content", "is_error", "cache_control"],
+    };
     let extra =
         extra.map(|extra| writer.fields(at, extra, Weight::Minor, taken)).transpose()?.unwrap_or_default();
     let cache_control = cache.map(|given| super::cache(at, given, writer)).transpose()?;
@@ -263,6 +260,9 @@ fn document<'a>(
         (MediaSource::Inline(bytes), Some("text/plain")) => Some(String::from_utf8_lossy(bytes)),
         _ => None,
     };
+    if matches!(text, Some(Cow::Owned(_))) {
+        writer.major(at, "the text is not UTF-8; what cannot be read is replaced")?;
+    }
     let source = match text {
         Some(data) => Some(Source::Text { media_type: "text/plain", data }),
         None => source(at, media, &["application/pdf"], writer)?,

@@ -33,13 +33,13 @@ pub(super) const DEFAULT_MAX_TOKENS: u32 = 4096;
 
 /// The version that is asked for unless another is configured (API reference,
 /// versioning).
-const VERSION: &str = "2023-06-01";
+pub(super) const VERSION: &str = "2023-06-01";
 
 /// The first version of the API without sampling settings.
 const WITHOUT_SAMPLING: &str = "2026-10-21";
 
 /// Fields that are written from the model.
-const MODELLED: [&str; 13] = [
+const MODELLED: [&str; 12] = [
     "model",
     "max_tokens",
     "messages",
@@ -50,7 +50,6 @@ const MODELLED: [&str; 13] = [
     "stop_sequences",
     "tools",
     "tool_choice",
-    "service_tier",
     "cache_control",
     "stream",
 ];
@@ -66,7 +65,11 @@ pub(in crate::codec) fn encode(endpoint: &Endpoint, call: Call<'_>) -> Result<En
     Ok(Encoded { request, losses: writer.into_losses() })
 }
 
-fn add_headers(request: &mut http::Request<Bytes>, version: &str, betas: &[String]) -> Result<(), Failure> {
+pub(super) fn add_headers(
+    request: &mut http::Request<Bytes>,
+    version: &str,
+    betas: &[String],
+) -> Result<(), Failure> {
     let wrong = |_| invalid(Path::ROOT.field("betas"), "cannot be sent in a header");
     let version = HeaderValue::from_str(version).map_err(wrong)?;
     request.headers_mut().insert(HeaderName::from_static("anthropic-version"), version);
@@ -95,7 +98,7 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tools: Vec<WireTool<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tool_choice: Option<Choice<'a>>,
+    tool_choice: Option<WireChoice<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     thinking: Option<WireThinking<'a>>,
     #[serde(skip_serializing_if = "OutputConfig::is_empty")]
@@ -176,6 +179,13 @@ enum WireTool<'a> {
 }
 
 #[derive(Serialize)]
+#[serde(untagged)]
+enum WireChoice<'a> {
+    Known(Choice<'a>),
+    Opaque(&'a RawValue),
+}
+
+#[derive(Serialize)]
 struct Choice<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
@@ -204,11 +214,17 @@ fn body<'a>(call: Call<'a>, version: &str, writer: &mut Writer) -> Result<(Body<
     writer.absent(Weight::Minor, !request.safety.is_empty(), "safety")?;
     writer.absent(Weight::Minor, !request.metadata.is_empty(), "metadata")?;
     writer.absent(Weight::Minor, request.cache_key.is_some(), "cache_key")?;
-    let mut extra = writer.fields(Path::ROOT, &request.extra, Weight::Major, &MODELLED)?;
-    let betas = extra.take("betas").and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
-    let metadata = Fields::of_object(extra.take("metadata"), &["user_id"]);
-    let user = request.user.as_deref();
     let thinking = request.reasoning.as_ref().map(|given| thinking(given, writer)).transpose()?.flatten();
+    let service_tier = service_tier(request, writer)?;
+    // These may also be what the model does not know, and then they go as they came.
+    let mut taken = MODELLED.to_vec();
+    taken.extend(thinking.is_some().then_some("thinking"));
+    taken.extend(service_tier.is_some().then_some("service_tier"));
+    let mut extra = writer.fields(Path::ROOT, &request.extra, Weight::Major, &taken)?;
+    let betas = betas(extra.take("betas"))?;
+    let user = request.user.as_deref();
+    let taken: &[&str] = if user.is_some() { &["user_id"] } else { &[] };
+    let metadata = Fields::of_object(extra.take("metadata"), taken);
     // The bound includes thinking, whose budget must be below it.
     let default =
         DEFAULT_MAX_TOKENS.saturating_add(thinking.as_ref().and_then(|t| t.budget_tokens).unwrap_or(0));
@@ -228,12 +244,19 @@ fn body<'a>(call: Call<'a>, version: &str, writer: &mut Writer) -> Result<(Body<
         output_config: output_config(request, extra.take("output_config"), writer)?,
         metadata: (user.is_some() || !metadata.is_empty())
             .then_some(Metadata { user_id: user, extra: metadata }),
-        service_tier: service_tier(request, writer)?,
+        service_tier,
         cache_control: request.cache.as_ref().map(|given| cache(Path::ROOT, given, writer)).transpose()?,
         stream: call.stream,
         extra,
     };
     Ok((body, betas))
+}
+
+/// They are no part of the body but of the headers.
+fn betas(raw: Option<&RawValue>) -> Result<Vec<String>, Failure> {
+    let Some(raw) = raw else { return Ok(Vec::new()) };
+    serde_json::from_str(raw.get())
+        .map_err(|_| invalid(Path::ROOT.field("betas"), "must be an array of strings"))
 }
 
 fn stop_sequences<'a>(request: &'a Request, writer: &mut Writer) -> Result<Vec<&'a str>, Failure> {
@@ -277,7 +300,6 @@ fn sampling(given: &Sampling, version: &str, writer: &mut Writer) -> Result<Samp
 
 fn thinking<'a>(reasoning: &'a Reasoning, writer: &mut Writer) -> Result<Option<WireThinking<'a>>, Failure> {
     let at = Path::ROOT.field("reasoning");
-    let extra = writer.fields(at, &reasoning.extra, Weight::Minor, &["type", "budget_tokens", "display"])?;
     let mode = match reasoning.thinking {
         Some(mode) => Some(mode),
         None if reasoning.effort == Some(Effort::None) => Some(ThinkingMode::Off),
@@ -287,17 +309,20 @@ fn thinking<'a>(reasoning: &'a Reasoning, writer: &mut Writer) -> Result<Option<
         Summary::Omitted => "omitted",
         Summary::Auto | Summary::Concise | Summary::Detailed => "summarized",
     });
-    let (kind, budget_tokens) = match mode {
-        Some(ThinkingMode::Off) => {
-            return Ok(Some(WireThinking { kind: "disabled", budget_tokens: None, display: None, extra }));
-        }
-        Some(ThinkingMode::Adaptive) => ("adaptive", None),
-        Some(ThinkingMode::Budget(tokens)) => ("enabled", Some(tokens)),
-        None if display.is_some() => {
-            writer.minor(at.field("summary"), "Anthropic shows thinking only where it is switched on")?;
+    let mut taken = vec!["type"];
+    taken.extend(matches!(mode, Some(ThinkingMode::Budget(_))).then_some("budget_tokens"));
+    taken.extend(display.is_some().then_some("display"));
+    let extra = writer.fields(at, &reasoning.extra, Weight::Minor, &taken)?;
+    let (kind, budget_tokens, display) = match mode {
+        Some(ThinkingMode::Off) => ("disabled", None, None),
+        Some(ThinkingMode::Adaptive) => ("adaptive", None, display),
+        Some(ThinkingMode::Budget(tokens)) => ("enabled", Some(tokens), display),
+        None => {
+            if display.is_some() || !extra.is_empty() {
+                writer.minor(at.field("summary"), "Anthropic shows thinking only where it is switched on")?;
+            }
             return Ok(None);
         }
-        None => return Ok(None),
     };
     Ok(Some(WireThinking { kind, budget_tokens, display, extra }))
 }
@@ -312,6 +337,9 @@ fn output_config<'a>(
         None | Some(OutputFormat::Text) => None,
         Some(OutputFormat::JsonSchema(schema)) => {
             // Every answer follows the schema, and it needs no name.
+            if schema.description.is_some() || schema.strict == Some(false) {
+                writer.minor(at, "Anthropic's schemas have no description and are always followed")?;
+            }
             let extra = writer.fields(at, &schema.extra, Weight::Minor, &["type", "schema"])?;
             Some(Format { kind: "json_schema", schema: schema.schema.as_raw(), extra })
         }
@@ -332,7 +360,10 @@ fn output_config<'a>(
         }
         Some(effort) => Some(effort.as_str()),
     };
-    Ok(OutputConfig { effort, format, extra: Fields::of_object(extra, &["effort", "format"]) })
+    // What is said above goes before what is not modelled.
+    let taken = [("effort", effort.is_some()), ("format", format.is_some())];
+    let taken: Vec<&str> = taken.into_iter().filter(|(_, said)| *said).map(|(name, _)| name).collect();
+    Ok(OutputConfig { effort, format, extra: Fields::of_object(extra, &taken) })
 }
 
 fn tools<'a>(request: &'a Request, writer: &mut Writer) -> Result<Vec<WireTool<'a>>, Failure> {
@@ -362,7 +393,7 @@ fn function<'a>(at: Path<'_>, function: &'a Function, writer: &mut Writer) -> Re
     })
 }
 
-fn tool_choice<'a>(request: &'a Request, writer: &mut Writer) -> Result<Option<Choice<'a>>, Failure> {
+fn tool_choice<'a>(request: &'a Request, writer: &mut Writer) -> Result<Option<WireChoice<'a>>, Failure> {
     let at = Path::ROOT.field("tool_choice");
     // A choice among no tools is refused, and without tools none is called.
     if request.tools.is_empty() {
@@ -370,7 +401,7 @@ fn tool_choice<'a>(request: &'a Request, writer: &mut Writer) -> Result<Option<C
     }
     let disable = request.parallel_tool_calls.map(|parallel| !parallel);
     let choice = |kind, name| Choice { kind, name, disable_parallel_tool_use: disable };
-    Ok(match &request.tool_choice {
+    let choice = match &request.tool_choice {
         None => disable.map(|_| choice("auto", None)),
         Some(ToolChoice::Auto) => Some(choice("auto", None)),
         Some(ToolChoice::None) => Some(Choice { kind: "none", name: None, disable_parallel_tool_use: None }),
@@ -383,11 +414,13 @@ fn tool_choice<'a>(request: &'a Request, writer: &mut Writer) -> Result<Option<C
                 Some(choice(if *required { "any" } else { "auto" }, None))
             }
         },
+        Some(ToolChoice::Opaque(opaque)) => return Ok(writer.opaque(at, opaque)?.map(WireChoice::Opaque)),
         Some(_) => {
             writer.major(at, "a choice of this kind cannot be sent to Anthropic; it is left out")?;
             None
         }
-    })
+    };
+    Ok(choice.map(WireChoice::Known))
 }
 
 fn service_tier<'a>(request: &'a Request, writer: &mut Writer) -> Result<Option<&'a str>, Failure> {
@@ -411,3 +444,6 @@ fn cache<'a>(at: Path<'_>, cache: &'a CacheControl, writer: &mut Writer) -> Resu
     let extra = writer.fields(at.field("cache"), &cache.extra, Weight::Minor, &["type"])?;
     Ok(Cache { kind: "ephemeral", ttl, extra })
 }
+
+#[cfg(test)]
+mod tests;

@@ -110,8 +110,7 @@ fn block(at: Path<'_>, raw: &RawValue) -> Result<Block, Failure> {
             let media = Media { media_type, source, title, cache, extra: object.rest() };
             if kind == "image" { Block::Image(media) } else { Block::Document(media) }
         }
-        // A caller that is not the model itself has fields that go with the whole block.
-        "tool_use" if !object.has("caller") => {
+        "tool_use" if wire::is_for_the_caller(object.peek("caller")) => {
             let (id, name) = (object.required(at, "id")?, object.required(at, "name")?);
             let input = object.take("input").map_or("{}", RawValue::get);
             Block::ToolCall(ToolCall { cache, extra: object.rest(), ..ToolCall::new(id, name, input) })
@@ -125,14 +124,18 @@ fn block(at: Path<'_>, raw: &RawValue) -> Result<Block, Failure> {
         }),
         "thinking" => {
             let text = object.required(at, "thinking")?;
-            let signature = object.required(at, "signature")?;
-            let signature = Some(Signature { dialect: DIALECT, value: signature });
+            // Servers like Anthropic do not all sign.
+            let signature = object.string(at, "signature")?.filter(|signature| !signature.is_empty());
+            let signature = signature.map(|value| Signature { dialect: DIALECT, value });
             Block::Thinking(Thinking { text, signature, extra: object.rest() })
         }
         _ => Block::Opaque(opaque(raw)),
     };
     Ok(block)
 }
+
+/// The one kind of text that a document may hold.
+const PLAIN: &str = "text/plain";
 
 /// `None` for a source that is not modelled.
 fn source(at: Path<'_>, object: &mut Object<'_>) -> Result<Option<(MediaSource, Option<String>)>, Failure> {
@@ -144,7 +147,10 @@ fn source(at: Path<'_>, object: &mut Object<'_>) -> Result<Option<(MediaSource, 
             (MediaSource::Inline(bytes), Some(source.required(at, "media_type")?))
         }
         "text" => {
-            let kind = source.string(at, "media_type")?.unwrap_or_else(|| "text/plain".to_owned());
+            let kind = source.string(at, "media_type")?.unwrap_or_else(|| PLAIN.to_owned());
+            if kind != PLAIN {
+                return Ok(None);
+            }
             (MediaSource::Inline(Bytes::from(source.required(at, "data")?)), Some(kind))
         }
         "url" => (MediaSource::Url(source.required(at, "url")?), None),
@@ -187,16 +193,22 @@ fn tool(at: Path<'_>, raw: &RawValue) -> Result<Tool, Failure> {
 
 fn tool_choice(body: &mut Object<'_>, request: &mut Request) -> Result<(), Failure> {
     let at = Path::ROOT.field("tool_choice");
-    let Some(mut choice) = body.object(Path::ROOT, "tool_choice")? else { return Ok(()) };
+    let Some(raw) = body.take("tool_choice") else { return Ok(()) };
+    let mut choice = Object::parse(DIALECT, at, raw.get())?;
     let disabled = choice.flag(at, "disable_parallel_tool_use")?;
-    request.parallel_tool_calls = disabled.map(|disabled| !disabled);
-    request.tool_choice = Some(match choice.required(at, "type")?.as_str() {
+    let known = match choice.required(at, "type")?.as_str() {
         "auto" => ToolChoice::Auto,
         "any" => ToolChoice::Required,
         "none" => ToolChoice::None,
         "tool" => ToolChoice::Named(choice.required(at, "name")?),
         _ => return Err(invalid(at.field("type"), "must be auto, any, tool or none")),
-    });
+    };
+    if choice.is_empty() {
+        request.parallel_tool_calls = disabled.map(|disabled| !disabled);
+        request.tool_choice = Some(known);
+    } else {
+        request.tool_choice = Some(ToolChoice::Opaque(opaque(raw)));
+    }
     Ok(())
 }
 
@@ -216,11 +228,15 @@ fn thinking(body: &mut Object<'_>, request: &mut Request) -> Result<(), Failure>
             return Ok(());
         }
     };
-    let summary = match thinking.string(at, "display")?.as_deref() {
-        None => None,
-        Some("omitted") => Some(Summary::Omitted),
-        Some(_) => Some(Summary::Auto),
+    let summary = match thinking.peek("display") {
+        _ if mode == ThinkingMode::Off => None,
+        Some("\"omitted\"") => Some(Summary::Omitted),
+        Some("\"summarized\"") => Some(Summary::Auto),
+        _ => None,
     };
+    if summary.is_some() {
+        thinking.take("display");
+    }
     let mut reasoning = Reasoning::default();
     (reasoning.thinking, reasoning.summary, reasoning.extra) = (Some(mode), summary, thinking.rest());
     request.reasoning = Some(reasoning);
@@ -232,27 +248,46 @@ fn output_config(body: &mut Object<'_>, request: &mut Request) -> Result<(), Fai
     let at = Path::ROOT.field("output_config");
     let mut config = body.object(Path::ROOT, "output_config")?;
     if let Some(config) = &mut config
-        && let Some(effort) = config.lenient::<String>("effort").and_then(|word| Effort::parse(&word))
+        && let Some(effort) = config.peek("effort").and_then(effort)
     {
+        config.take("effort");
         request.reasoning.get_or_insert_default().effort = Some(effort);
     }
-    let format = match &mut config {
-        Some(config) => config.object(at, "format")?,
-        None => None,
-    };
-    let format = match format {
-        Some(format) => Some(format),
-        None => body.object(Path::ROOT, "output_format")?,
-    };
-    if let Some(mut format) = format {
-        let at = at.field("format");
-        format.take("type");
-        let Some(schema) = format.take("schema") else {
-            return Err(invalid(at.field("schema"), "is missing"));
-        };
-        let schema = Schema { extra: format.rest(), ..Schema::new(schema.into()) };
-        request.output = Some(OutputFormat::JsonSchema(schema));
+    if let Some(config) = &mut config
+        && let Some(raw) = config.take("format")
+    {
+        match format(at.field("format"), raw)? {
+            Some(format) => request.output = Some(format),
+            None => config.put_back("format", raw),
+        }
+    }
+    if request.output.is_none()
+        && let Some(raw) = body.take("output_format")
+    {
+        match format(Path::ROOT.field("output_format"), raw)? {
+            Some(format) => request.output = Some(format),
+            None => body.put_back("output_format", raw),
+        }
     }
     request.extra.extend(config.and_then(|config| config.rest_as("output_config")));
     Ok(())
+}
+
+/// `None` for a word that is newer than this, or would be written as another.
+fn effort(json: &str) -> Option<Effort> {
+    let effort = Effort::parse(json.strip_prefix('"')?.strip_suffix('"')?)?;
+    (!matches!(effort, Effort::None | Effort::Minimal)).then_some(effort)
+}
+
+/// `None` for a format that is not modelled.
+fn format(at: Path<'_>, raw: &RawValue) -> Result<Option<OutputFormat>, Failure> {
+    let mut format = Object::parse(DIALECT, at, raw.get())?;
+    if format.required(at, "type")? != "json_schema" {
+        return Ok(None);
+    }
+    let Some(schema) = format.take("schema") else {
+        return Err(invalid(at.field("schema"), "is missing"));
+    };
+    let schema = Schema { extra: format.rest(), ..Schema::new(schema.into()) };
+    Ok(Some(OutputFormat::JsonSchema(schema)))
 }

@@ -151,6 +151,9 @@ pub(super) fn write<'a>(request: &'a Request, writer: &mut Writer) -> Result<Wri
                     )?;
                 }
                 system.append(&mut parts);
+                if !writer.fields(at, &message.extra, Weight::Minor, &[])?.is_empty() {
+                    writer.minor(at, "fields of instructions are left out")?;
+                }
                 continue;
             }
         };
@@ -191,6 +194,7 @@ fn parts<'a>(
             }
             Block::Refusal(refusal) => {
                 writer.minor(at, "Gemini has no such part; it is sent as text")?;
+                writer.fields(at, &refusal.extra, Weight::Minor, &[])?;
                 parts.push(Modelled { text: Some(&refusal.text), ..Modelled::default() }.into());
             }
             Block::Opaque(opaque) => parts.extend(writer.opaque(at, opaque)?.map(Part::Opaque)),
@@ -302,9 +306,9 @@ fn tool_result<'a>(
 ) -> Result<Part<'a>, Failure> {
     writer.no_cache(at, result.cache.as_ref())?;
     let mut extra = extra(at, &result.extra, writer)?;
-    // A result that came from a request to Gemini names its tool itself.
+    // A result whose call is not in the conversation names its tool itself.
     let named = extra.take(FUNCTION_NAME).and_then(|raw| serde_json::from_str(raw.get()).ok());
-    let Some(name) = name.or(named) else {
+    let Some(name) = named.or(name) else {
         let problem = "no earlier message has the tool call with this id, whose name Gemini needs";
         return Err(invalid(at.field("call_id"), problem));
     };
@@ -313,7 +317,15 @@ fn tool_result<'a>(
     for (nth, block) in result.content.iter().enumerate() {
         let at = content.nth(nth);
         match block {
-            Block::Text(text) => values.push(value(&text.text)),
+            Block::Text(text) => {
+                writer.no_cache(at, text.cache.as_ref())?;
+                if !text.citations.is_empty() {
+                    writer.minor(at.field("citations"), "Gemini takes no citations back")?;
+                }
+                writer.signature(at, text.signature.as_ref())?;
+                writer.fields(at, &text.extra, Weight::Minor, &[])?;
+                values.push(value(&text.text));
+            }
             Block::Image(given) | Block::Document(given) | Block::Audio(given) => {
                 parts.extend(media(at, given, writer)?);
             }

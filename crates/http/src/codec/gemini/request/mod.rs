@@ -19,6 +19,7 @@ pub(in crate::codec) use self::read::read;
 use crate::codec::{
     Call, Encoded, Endpoint,
     endpoint::path_segment,
+    openai_chat::request::empty_schema,
     path::Path,
     post,
     writer::{Fields, OwnedFields, Writer},
@@ -27,10 +28,10 @@ use crate::codec::{
 const DIALECT: Dialect = Dialect::Gemini;
 
 /// The version of the API that is asked for unless another is configured.
-const VERSION: &str = "v1beta";
+pub(super) const VERSION: &str = "v1beta";
 
 /// Fields that are written from the model.
-const MODELLED: [&str; 4] = ["contents", "systemInstruction", "tools", "safetySettings"];
+const MODELLED: [&str; 3] = ["contents", "systemInstruction", "tools"];
 
 /// Writes the HTTP request for one call.
 pub(in crate::codec) fn encode(endpoint: &Endpoint, call: Call<'_>) -> Result<Encoded, Failure> {
@@ -58,7 +59,8 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     system_instruction: Option<Content<'a>>,
     contents: Vec<Content<'a>>,
-    generation_config: GenerationConfig<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generation_config: Option<GenerationConfig<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tools: Vec<WireTool<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -190,7 +192,16 @@ fn body<'a>(request: &'a Request, vertex: bool, writer: &mut Writer) -> Result<B
     if !vertex && !request.metadata.is_empty() {
         writer.minor(Path::ROOT.field("metadata"), "only Vertex takes labels")?;
     }
-    let mut extra = writer.fields(Path::ROOT, &request.extra, Weight::Major, &MODELLED)?;
+    let labels = Some(&request.metadata).filter(|labels| vertex && !labels.is_empty());
+    let service_tier = service_tier(request);
+    // These may also be what the model does not know, and then they go as they came.
+    let mut taken = MODELLED.to_vec();
+    taken.extend(said([
+        ("safetySettings", !request.safety.is_empty()),
+        ("serviceTier", service_tier.is_some()),
+        ("labels", labels.is_some()),
+    ]));
+    let mut extra = writer.fields(Path::ROOT, &request.extra, Weight::Major, &taken)?;
     let (config, tool_extra) = (extra.take("generationConfig"), extra.take("toolConfig"));
     let written = contents::write(request, writer)?;
     Ok(Body {
@@ -200,10 +211,15 @@ fn body<'a>(request: &'a Request, vertex: bool, writer: &mut Writer) -> Result<B
         tools: tools(request, writer)?,
         tool_config: tool_config(request, tool_extra, writer)?,
         safety_settings: request.safety.iter().map(safety).collect(),
-        service_tier: service_tier(request),
-        labels: Some(&request.metadata).filter(|labels| vertex && !labels.is_empty()),
+        service_tier,
+        labels,
         extra,
     })
+}
+
+/// The names of the fields that are written from the model.
+fn said<const N: usize>(fields: [(&'static str, bool); N]) -> impl Iterator<Item = &'static str> {
+    fields.into_iter().filter(|(_, said)| *said).map(|(name, _)| name)
 }
 
 fn safety(setting: &SafetySetting) -> Safety<'_> {
@@ -228,22 +244,7 @@ fn generation_config<'a>(
     request: &'a Request,
     extra: Option<&'a RawValue>,
     writer: &mut Writer,
-) -> Result<GenerationConfig<'a>, Failure> {
-    const MODELLED: [&str; 13] = [
-        "maxOutputTokens",
-        "temperature",
-        "topP",
-        "topK",
-        "seed",
-        "presencePenalty",
-        "frequencyPenalty",
-        "stopSequences",
-        "responseSchema",
-        "responseJsonSchema",
-        "responseLogprobs",
-        "logprobs",
-        "thinkingConfig",
-    ];
+) -> Result<Option<GenerationConfig<'a>>, Failure> {
     let sampling = request.sampling;
     let seed = sampling.seed.and_then(|seed| i32::try_from(seed).ok());
     if sampling.seed.is_some() && seed.is_none() {
@@ -266,7 +267,31 @@ fn generation_config<'a>(
     };
     let own = schema.map(|schema| own_schema(schema, writer)).transpose()?.flatten();
     let thinking = request.reasoning.as_ref().map(|given| thinking_config(given, writer)).transpose()?;
-    Ok(GenerationConfig {
+    let response_schema = schema.filter(|_| own.is_none()).map(|schema| schema.schema.as_raw());
+    let logprobs = request.logprobs.filter(|others| *others > 0);
+    // What is said of an answer goes before what is not modelled.
+    let modelled: Vec<&str> = said([
+        ("maxOutputTokens", request.max_output_tokens.is_some()),
+        ("temperature", sampling.temperature.is_some()),
+        ("topP", sampling.top_p.is_some()),
+        ("topK", sampling.top_k.is_some()),
+        ("seed", seed.is_some()),
+        ("presencePenalty", sampling.presence_penalty.is_some()),
+        ("frequencyPenalty", sampling.frequency_penalty.is_some()),
+        ("stopSequences", !stop.is_empty()),
+        ("responseMimeType", mime.is_some()),
+        ("responseSchema", schema.is_some()),
+        ("responseJsonSchema", schema.is_some()),
+        ("responseLogprobs", request.logprobs.is_some()),
+        ("logprobs", logprobs.is_some()),
+        ("thinkingConfig", thinking.is_some()),
+    ])
+    .collect();
+    let extra = Fields::of_object(extra, &modelled);
+    if modelled.is_empty() && extra.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(GenerationConfig {
         max_output_tokens: request.max_output_tokens,
         temperature: sampling.temperature,
         top_p: sampling.top_p,
@@ -277,12 +302,12 @@ fn generation_config<'a>(
         stop_sequences: stop.get(..MAX_STOP).unwrap_or(stop),
         response_mime_type: mime,
         response_schema: own,
-        response_json_schema: schema.filter(|_| own.is_none()).map(|schema| schema.schema.as_raw()),
+        response_json_schema: response_schema,
         response_logprobs: request.logprobs.map(|_| true),
-        logprobs: request.logprobs.filter(|others| *others > 0),
+        logprobs,
         thinking_config: thinking,
-        extra: Fields::of_object(extra, &MODELLED),
-    })
+        extra,
+    }))
 }
 
 /// The field with a schema in Google's own language, of which the JSON Schema
@@ -300,7 +325,6 @@ fn own_schema<'a>(schema: &'a Schema, writer: &mut Writer) -> Result<Option<&'a 
 }
 
 fn thinking_config<'a>(reasoning: &'a Reasoning, writer: &mut Writer) -> Result<ThinkingConfig<'a>, Failure> {
-    const MODELLED: [&str; 3] = ["includeThoughts", "thinkingBudget", "thinkingLevel"];
     let at = Path::ROOT.field("reasoning");
     let budget = match (reasoning.thinking, reasoning.effort) {
         (Some(ThinkingMode::Off), _) | (None, Some(Effort::None)) => Some(0),
@@ -324,11 +348,17 @@ fn thinking_config<'a>(reasoning: &'a Reasoning, writer: &mut Writer) -> Result<
     if level.is_none() && budget.is_some() && reasoning.effort.is_some_and(|effort| effort != Effort::None) {
         writer.minor(at.field("effort"), "Gemini takes a budget or a level; the budget is sent")?;
     }
+    let taken: Vec<&str> = said([
+        ("includeThoughts", reasoning.summary.is_some()),
+        ("thinkingBudget", budget.is_some()),
+        ("thinkingLevel", level.is_some()),
+    ])
+    .collect();
     Ok(ThinkingConfig {
         include_thoughts: reasoning.summary.map(|summary| summary != Summary::Omitted),
         thinking_budget: budget,
         thinking_level: level,
-        extra: writer.fields(at, &reasoning.extra, Weight::Minor, &MODELLED)?,
+        extra: writer.fields(at, &reasoning.extra, Weight::Minor, &taken)?,
     })
 }
 
@@ -352,11 +382,13 @@ fn tools<'a>(request: &'a Request, writer: &mut Writer) -> Result<Vec<WireTool<'
                 }
                 let mut extra = writer.fields(at, &function.extra, Weight::Minor, &MODELLED)?;
                 let own = extra.take(PARAMETERS);
+                // Older models refuse an object without properties; nothing says the same.
+                let none = function.parameters == empty_schema();
                 declarations.push(FunctionDeclaration {
                     name: &function.name,
                     description: function.description.as_deref(),
                     parameters: own,
-                    parameters_json_schema: own.is_none().then_some(function.parameters.as_raw()),
+                    parameters_json_schema: (own.is_none() && !none).then_some(function.parameters.as_raw()),
                     extra,
                 });
             }
@@ -377,7 +409,8 @@ fn tool_config<'a>(
 ) -> Result<Option<ToolConfig<'a>>, Failure> {
     const NONE: &[String] = &[];
     let at = Path::ROOT.field("tool_choice");
-    let extra = Fields::of_object(extra, &["functionCallingConfig"]);
+    let taken: &[&str] = if request.tool_choice.is_some() { &["functionCallingConfig"] } else { &[] };
+    let extra = Fields::of_object(extra, taken);
     let (mode, allowed) = match &request.tool_choice {
         // Without tools none is called.
         _ if request.tools.is_empty() => (None, NONE),

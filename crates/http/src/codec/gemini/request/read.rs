@@ -103,16 +103,16 @@ impl Calls {
         self.open.push_back((id.to_owned(), name.to_owned()));
     }
 
-    /// The id of the first open call of this name, or a new one.
-    fn answered(&mut self, name: &str) -> String {
-        match self.open.iter().position(|(_, known)| known == name).and_then(|at| self.open.remove(at)) {
-            Some((id, _)) => id,
-            None => self.made_up(),
-        }
+    /// The id of the first open call of this name, if there is one.
+    fn answered(&mut self, name: &str) -> Option<String> {
+        let at = self.open.iter().position(|(_, known)| known == name)?;
+        self.open.remove(at).map(|(id, _)| id)
     }
 
-    fn closed(&mut self, id: &str) {
-        self.open.retain(|(known, _)| known != id);
+    /// Whether the open call of this id has this name.
+    fn closed(&mut self, id: &str, name: &str) -> bool {
+        let at = self.open.iter().position(|(known, _)| known == id);
+        at.and_then(|at| self.open.remove(at)).is_some_and(|(_, known)| known == name)
     }
 }
 
@@ -186,12 +186,15 @@ fn function_call(
 
 fn function_response(at: Path<'_>, mut response: Object<'_>, calls: &mut Calls) -> Result<Block, Failure> {
     let name = response.required(at, "name")?;
-    let call_id = match response.string(at, "id")? {
+    let (call_id, known) = match response.string(at, "id")? {
         Some(id) => {
-            calls.closed(&id);
-            id
+            let known = calls.closed(&id, &name);
+            (id, known)
         }
-        None => calls.answered(&name),
+        None => match calls.answered(&name) {
+            Some(id) => (id, true),
+            None => (calls.made_up(), false),
+        },
     };
     let mut content = Vec::new();
     if let Some(value) = response.take("response") {
@@ -201,8 +204,7 @@ fn function_response(at: Path<'_>, mut response: Object<'_>, calls: &mut Calls) 
         content.push(part(at.field("parts").nth(nth), raw, &mut Calls::default())?);
     }
     let mut extra = response.rest();
-    // For a conversation whose call is not in it.
-    if let Ok(value) = Json::parse(serde_json::Value::from(name).to_string()) {
+    if !known && let Ok(value) = Json::parse(serde_json::Value::from(name).to_string()) {
         extra.set(Field { dialect: DIALECT, name: FUNCTION_NAME.to_owned(), value });
     }
     Ok(Block::ToolResult(ToolResult { call_id, content, extra, ..ToolResult::default() }))
@@ -335,16 +337,13 @@ fn reasoning(at: Path<'_>, mut thinking: Object<'_>) -> Result<Reasoning, Failur
         Some(0) => Some(ThinkingMode::Off),
         Some(budget) => Some(u32::try_from(budget).map_or(ThinkingMode::Adaptive, ThinkingMode::Budget)),
     };
-    let level = thinking.lenient::<String>("thinkingLevel");
-    match level.as_deref().map(Effort::parse) {
-        Some(Some(effort)) => reasoning.effort = Some(effort),
-        Some(None) => {
-            let level = level.and_then(|level| Json::parse(serde_json::Value::from(level).to_string()).ok());
-            let field =
-                level.map(|value| Field { dialect: DIALECT, name: "thinkingLevel".to_owned(), value });
-            thinking.keep(field);
-        }
-        None => {}
+    // Only the levels that are written as what they are read as.
+    let level = thinking.peek("thinkingLevel").and_then(|level| Effort::parse(level.trim_matches('"')));
+    if let Some(effort @ (Effort::Minimal | Effort::Low | Effort::Medium | Effort::High)) = level
+        && reasoning.thinking.is_none()
+    {
+        reasoning.effort = Some(effort);
+        thinking.take("thinkingLevel");
     }
     let shown = thinking.flag(at, "includeThoughts")?;
     reasoning.summary = shown.map(|shown| if shown { Summary::Auto } else { Summary::Omitted });
