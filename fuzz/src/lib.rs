@@ -15,10 +15,10 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use leverframe_core::{
     error::{ErrorKind, Exposure, Failure},
-    model::{Dialect, Partial, StreamEvent},
+    model::{Dialect, Losses, Partial, Request, StreamEvent},
 };
 use leverframe_http::{
-    codec::{self, StreamDecoder},
+    codec::{self, Call, Compat, Endpoint, StreamDecoder},
     hints,
     sse::{Decoder, Item, Limits, SseError},
 };
@@ -50,6 +50,61 @@ pub fn stream_gemini(input: &[u8]) {
 /// [`StreamDecoder`] for OpenAI Chat Completions.
 pub fn stream_openai_chat(input: &[u8]) {
     stream(Dialect::OpenAiChat, input);
+}
+
+/// [`StreamDecoder`] for OpenAI Responses.
+pub fn stream_openai_responses(input: &[u8]) {
+    stream(Dialect::OpenAiResponses, input);
+}
+
+/// Requests as clients write them: any body is read or refused, and what is
+/// read and written again without loss reads the same. Written for another
+/// dialect it is JSON or a typed error, and what is lost is listed.
+pub fn request(input: &[u8]) {
+    for dialect in Dialect::ALL {
+        let asked = match codec::read_request(dialect, input) {
+            Ok(asked) => asked,
+            Err(failure) => {
+                assert_eq!(failure.kind, ErrorKind::InvalidRequest, "{dialect}: {failure}");
+                continue;
+            }
+        };
+        let request = asked.request.clone().losses(Losses::Allow);
+        for other in Dialect::ALL {
+            let Some((body, losses)) = write(other, &request, asked.stream) else { continue };
+            serde_json::from_slice::<serde::de::IgnoredAny>(&body).expect("what is written is JSON");
+            if other == dialect && losses == 0 {
+                same_again(dialect, asked.stream, &request, &body);
+            }
+        }
+    }
+}
+
+fn write(dialect: Dialect, request: &Request, stream: bool) -> Option<(Bytes, usize)> {
+    let endpoint = Endpoint::new(dialect, "http://127.0.0.1", "key".into()).expect("an endpoint");
+    // Nothing is lost to what a server may not have.
+    let endpoint = endpoint.with_compat(Compat { cache_control: true, top_k: true, ..Compat::default() });
+    let model = if request.model.is_empty() { "m" } else { request.model.as_str() };
+    match codec::encode(&endpoint, Call { request, model, stream }) {
+        Ok(encoded) => Some((encoded.request.into_body(), encoded.losses.len())),
+        Err(failure) => {
+            let kinds = [ErrorKind::InvalidRequest, ErrorKind::Unsupported];
+            assert!(kinds.contains(&failure.kind), "{dialect}: {failure}");
+            None
+        }
+    }
+}
+
+/// What was written reads as something that is written in the same way.
+fn same_again(dialect: Dialect, stream: bool, request: &Request, body: &Bytes) {
+    let again = codec::read_request(dialect, body)
+        .unwrap_or_else(|failure| panic!("{dialect}: written {body:?} and not read: {failure}"));
+    let mut again = again.request.losses(Losses::Allow);
+    if again.model.is_empty() {
+        again.model.clone_from(&request.model);
+    }
+    let (twice, losses) = write(dialect, &again, stream).expect("it was written once");
+    assert_eq!((twice, losses), (body.clone(), 0), "{dialect}");
 }
 
 /// Whole answers: any body is an answer or a failure, in every dialect.
@@ -330,5 +385,8 @@ mod tests {
         )*};
     }
 
-    smoke! { sse stream_anthropic stream_gemini stream_openai_chat response error hints }
+    smoke! {
+        sse stream_anthropic stream_gemini stream_openai_chat stream_openai_responses response request error
+        hints
+    }
 }

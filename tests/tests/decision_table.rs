@@ -6,9 +6,12 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use leverframe_emulator::{Fault, Step};
-use leverframe_router::{Answer, BreakerConfig, BreakerState, Clock, Error, ErrorKind, StateKind};
-use leverframe_tests::{PROVIDERS, World, ask, lookup};
+use leverframe_router::{
+    Answer, BreakerConfig, BreakerState, Catalog, Clock, Error, ErrorKind, StateKind, Tokens,
+};
+use leverframe_tests::{DIALECTS, PROVIDERS, World, ask, lookup};
 
 const LONG: Duration = Duration::from_secs(3600);
 
@@ -99,7 +102,8 @@ async fn run(world: &World, name: &str, mode: Mode) -> Result<Answer, Error> {
 
 #[tokio::test]
 async fn each_kind_of_failure_is_followed_by_what_its_row_says() {
-    for (name, _, model) in PROVIDERS {
+    for (name, _, model) in DIALECTS {
+        let model = model.trim_start_matches("responses/");
         let other = if name == "gemini" { "openai" } else { "gemini" };
         for mode in [Mode::Whole, Mode::Streamed] {
             for row in rows() {
@@ -143,7 +147,7 @@ async fn each_kind_of_failure_is_followed_by_what_its_row_says() {
 
 #[tokio::test]
 async fn a_refusal_moves_on_only_if_asked_to() {
-    for (name, ..) in PROVIDERS {
+    for (name, ..) in DIALECTS {
         let other = if name == "gemini" { "claude" } else { "gemini" };
         for (asked, calls) in [(false, 0), (true, 1)] {
             for mode in [Mode::Whole, Mode::Streamed] {
@@ -173,9 +177,11 @@ async fn a_stream_that_breaks_off_after_its_first_content_is_never_sent_again() 
         ),
         ("malformed", Step::ok().malformed_after(3), ErrorKind::Unreadable),
     ];
-    for (name, ..) in PROVIDERS {
+    for (name, ..) in DIALECTS {
         for (what, step, kind) in faults.clone() {
-            let world = World::new().await;
+            let world =
+                World::with(&[name, if name == "gemini" { "claude" } else { "gemini" }], |builder| builder)
+                    .await;
             world.always(name, step);
             let stream = world.router.stream(ask(name)).await.expect("the answer begins");
             let error = stream.collect().await.expect_err(what);
@@ -200,12 +206,13 @@ async fn a_bare_json_error_between_geminis_events_is_an_error() {
 
 #[tokio::test]
 async fn a_hint_is_waited_for_and_no_longer() {
-    for (name, ..) in PROVIDERS {
-        let world = World::new().await;
+    for (name, ..) in DIALECTS {
+        let world =
+            World::with(&[name, if name == "gemini" { "claude" } else { "gemini" }], |builder| builder).await;
         let (_, fake, model) = lookup(name);
         world.emulator.script(
             fake,
-            model,
+            model.trim_start_matches("responses/"),
             [Step::fault(Fault::RateLimited { retry_after_seconds: Some(1) })],
         );
         let answer = world.router.send(ask(name)).await.expect("answers after the wait");
@@ -300,8 +307,9 @@ async fn retries_leave_every_route_an_attempt() {
 
 #[tokio::test]
 async fn the_connection_of_a_stream_that_was_read_to_its_end_is_used_again() {
-    for (name, ..) in PROVIDERS {
-        let world = World::new().await;
+    for (name, ..) in DIALECTS {
+        let world =
+            World::with(&[name, if name == "gemini" { "claude" } else { "gemini" }], |builder| builder).await;
         for _ in 0..5 {
             let stream = world.router.stream(ask(name)).await.expect("begins");
             stream.collect().await.expect("ends");
@@ -367,4 +375,38 @@ async fn a_limit_of_our_own_refuses_before_sending_and_says_until_when() {
     assert!(error.failure().retry_after.is_some_and(|wait| wait > Duration::from_secs(50)), "{error}");
     assert!(error.attempts().iter().all(|attempt| !attempt.sent));
     assert_eq!(emulator.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn a_conversation_that_is_too_long_moves_on_to_a_larger_window_only() {
+    let catalog = r#"{"as_of": "2026-11-23", "families": {
+        "anthropic": {"source": "test", "models": {"claude-test": {"capabilities": {"context_window": 1000}}}},
+        "google": {"source": "test", "models": {"gemini-test": {"capabilities": {"context_window": 500}}}},
+        "openai": {"source": "test", "models": {"gpt-test": {"capabilities": {"context_window": 2000}}}}}}"#;
+    let catalog = Catalog::parse(catalog).expect("a catalog");
+    let world = World::with(&["claude", "gemini", "openai"], |builder| builder.catalog(catalog)).await;
+    world.always("claude", Step::context_length());
+    world.always("openai", Step::text("it fits"));
+    let answer = world.router.send(ask("claude")).await.expect("openai takes it");
+    assert_eq!(answer.text(), "it fits");
+    assert_eq!((world.calls("claude"), world.calls("gemini"), world.calls("openai")), (1, 0, 1));
+    // From the largest there is nowhere to go.
+    world.always("openai", Step::context_length());
+    let error = world.router.send(ask("openai")).await.expect_err("too long for all");
+    assert_eq!((error.kind(), world.calls("gemini")), (ErrorKind::ContextLength, 0));
+}
+
+#[tokio::test]
+async fn what_a_broken_stream_used_is_estimated_and_marked_so() {
+    for (name, ..) in DIALECTS {
+        let world = World::with(&[name], |builder| builder).await;
+        world.always(name, Step::text("one two three four five six").end_after(4));
+        let mut stream = world.router.stream(ask(name)).await.expect("begins");
+        while let Some(Ok(_)) = stream.next().await {}
+        let usage = stream.record().expect("it is over").usage;
+        // Gemini reports as it goes.
+        let marked = matches!(usage.output, Tokens::Estimated(1..20)) || name == "gemini";
+        assert!(marked, "{name}: {usage:?}");
+        assert!(usage.input_total().is_some_and(|input| input > 0), "{name}: {usage:?}");
+    }
 }

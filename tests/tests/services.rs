@@ -98,7 +98,7 @@ async fn all_providers_list_their_models() {
     let names: Vec<_> = lists.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["claude", "gemini", "openai"], "in the order of configuration");
     for (name, list) in &lists {
-        let models = list.as_ref().expect(name.as_str());
+        let models = list.as_ref().unwrap_or_else(|failure| panic!("{name}: {failure}"));
         assert!(models.len() >= 5, "{name}: {models:?}");
         let described = models.iter().all(|model| model.context_window > Some(0));
         assert_eq!(described, name.as_str() != "openai", "OpenAI's list has names only: {models:?}");
@@ -216,7 +216,8 @@ fn recorded_counts_and_lists_are_read() {
             match meta["op"].as_str() {
                 Some("count_tokens" | "countTokens" | "input_tokens") => {
                     let expected = json("expected.json").expect("expected.json");
-                    let expected = expected["input_tokens"].as_u64().or(expected["total_tokens"].as_u64());
+                    let expected =
+                        ["input_tokens", "total_tokens"].iter().find_map(|name| expected[name].as_u64());
                     let read = codec::decode_count(dialect, &HeaderMap::new(), &body);
                     assert_eq!(read.ok(), expected, "{}", case.display());
                     counts += 1;

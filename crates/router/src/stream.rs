@@ -106,11 +106,15 @@ impl Live {
                 let at = inner.now();
                 let mut failure = driver::inside(failure, self.provider_request_id.take());
                 inner.without_key(self.lifecycle.route(), &mut failure);
-                let error = driver::error(&inner, self.lifecycle.on(RequestFailed { failure, at }));
+                let stream = driver::settle(self.lifecycle, false, at);
+                let error = driver::error(&inner, stream.on(RequestFailed { failure, at }));
                 return (State::Broken(error.clone()), Err(error));
             }
         };
         let at = self.now;
+        if event == StreamEvent::End {
+            self.lifecycle = driver::settle(self.lifecycle, true, at);
+        }
         self.lifecycle = self.lifecycle.on(ReceiveStreamChunk { event: event.clone(), at });
         let state = match self.lifecycle.terminal_frame() {
             Some(frame) => {

@@ -275,6 +275,11 @@ impl<V: Visibility> Lifecycle<Streaming, V> {
         &self.state.partial
     }
 
+    /// The request that is being answered.
+    pub fn request(&self) -> &Request {
+        &self.state.request
+    }
+
     /// The route it comes from.
     pub fn route(&self) -> &Arc<Route> {
         &self.state.route

@@ -10,6 +10,7 @@ use leverframe_core::{
         Lifecycle, On, ReceiveResponse, ReceiveStreamChunk, Requesting, Sent, StreamComplete, Streaming,
     },
     model::{Dialect, FinishReason, Response, StreamEvent},
+    time::Timestamp,
 };
 use leverframe_http::{
     codec::{self, StreamDecoder},
@@ -19,7 +20,7 @@ use leverframe_http::{
 use super::{
     Drive, Reached,
     attempt::{Broken, Stuck},
-    transport_failure,
+    transport_failure, usage,
 };
 use crate::stream::Live;
 
@@ -51,7 +52,8 @@ impl Drive<'_> {
             return self.first_content(sent, dialect, head, id).await;
         }
         match self.whole(dialect, head).await {
-            Ok(response) => {
+            Ok(mut response) => {
+                response.usage = usage::of_response(sent.route(), &sent.request(), &response);
                 let events = if self.streamed { StreamEvent::replay(&response) } else { Vec::new() };
                 let at = self.inner.now();
                 Ok(Reached::Whole(sent.on(ReceiveResponse { response, at }), events))
@@ -119,7 +121,10 @@ impl Drive<'_> {
             let event = match self.next_event(&mut decoder, &mut body).await {
                 Ok(event) => event,
                 Err(failure) => {
-                    return Err(Broken::new(held.stuck(), inside(failure, provider_request_id)));
+                    return Err(Broken::new(
+                        held.stuck(self.inner.now()),
+                        inside(failure, provider_request_id),
+                    ));
                 }
             };
             if let StreamEvent::Finish { reason, raw, .. } = &event {
@@ -128,7 +133,7 @@ impl Drive<'_> {
             if event == StreamEvent::End
                 && let Some(failure) = no_content
             {
-                return Err(Broken::new(held.stuck(), inside(failure, provider_request_id)));
+                return Err(Broken::new(held.stuck(self.inner.now()), inside(failure, provider_request_id)));
             }
             events.push(event.clone());
             let begun = event.is_content();
@@ -146,7 +151,10 @@ impl Drive<'_> {
             }
             if events.len() > MAX_HELD_BACK {
                 let message = format!("the stream has more than {MAX_HELD_BACK} events and no content");
-                return Err(Broken::new(held.stuck(), Failure::new(ErrorKind::Unreadable, message)));
+                return Err(Broken::new(
+                    held.stuck(self.inner.now()),
+                    Failure::new(ErrorKind::Unreadable, message),
+                ));
             }
         }
     }
@@ -209,11 +217,13 @@ impl HeldBack {
     fn take_in(
         self,
         event: StreamEvent,
-        at: leverframe_core::time::Timestamp,
+        at: Timestamp,
     ) -> ControlFlow<Lifecycle<leverframe_core::lifecycle::Completed>, Self> {
         let chunk = ReceiveStreamChunk { event, at };
+        let ends = chunk.event == StreamEvent::End;
         let stream = match self {
             Self::Nothing(sent) => sent.on(chunk),
+            Self::Events(stream) if ends => usage::settle(stream, true, at).on(chunk),
             Self::Events(stream) => stream.on(chunk),
         };
         match stream.terminal_frame() {
@@ -222,10 +232,10 @@ impl HeldBack {
         }
     }
 
-    fn stuck(self) -> Stuck {
+    fn stuck(self, at: Timestamp) -> Stuck {
         match self {
             Self::Nothing(sent) => Stuck::Sent(sent),
-            Self::Events(stream) => Stuck::Streaming(stream),
+            Self::Events(stream) => Stuck::Streaming(usage::settle(stream, false, at)),
         }
     }
 }

@@ -8,6 +8,7 @@
 mod attempt;
 mod exchange;
 mod route;
+mod usage;
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ use leverframe_http::transport::TransportError;
 use crate::{Answer, Error, ResponseStream, policy::priority, router::Inner, stream::Live};
 
 pub(crate) use exchange::inside;
+pub(crate) use usage::settle;
 
 /// Where a request stands when the driver hands it over.
 #[expect(clippy::large_enum_variant, reason = "moved once per request, into a box where it is kept")]

@@ -96,16 +96,15 @@ impl Drive<'_> {
         if wanted { self.plan.next() } else { None }
     }
 
-    /// The next route whose model is not known to take as little as the one
-    /// that the conversation was too long for.
+    /// The next route whose model is known to take more than the one that the
+    /// conversation was too long for.
     fn larger_window(&mut self, tried: &Route) -> Option<NextRoute> {
         let limit = |route: &Route| self.inner.capabilities(route).and_then(Capabilities::input_limit);
-        let too_small = limit(tried);
+        let too_small = limit(tried)?;
         loop {
             let next = self.plan.next()?;
-            match (limit(next.route()), too_small) {
-                (Some(limit), Some(too_small)) if limit <= too_small => {}
-                _ => return Some(next),
+            if limit(next.route()).is_some_and(|limit| limit > too_small) {
+                return Some(next);
             }
         }
     }
