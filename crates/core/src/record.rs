@@ -186,8 +186,14 @@ impl Desk {
         self
     }
 
-    /// What an attempt cost. `None` for one that was not sent.
+    /// What an attempt cost. `None` for one that was not sent, or that the
+    /// provider turned down: no provider bills those.
     pub(crate) fn cost(&self, attempt: &Attempt) -> Option<Cost> {
+        let turned_down =
+            attempt.failure.as_ref().and_then(|failure| failure.status).is_some_and(|status| status >= 400);
+        if turned_down && attempt.usage == Usage::default() {
+            return None;
+        }
         let prices = self.catalog.as_ref()?.prices();
         let family = attempt.dialect.filter(|_| attempt.sent)?.family();
         let tier = attempt.service_tier.as_deref();

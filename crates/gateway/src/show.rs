@@ -113,7 +113,8 @@ fn summary(record: &Record) -> String {
         Outcome::Completed { .. } => "completed".to_owned(),
         Outcome::Failed { code, .. } => format!("failed: {code}"),
     };
-    format!("{outcome} in {}, {tokens}", time(record.duration()))
+    let cost = record.cost().map(|cost| format!(", {cost}")).unwrap_or_default();
+    format!("{outcome} in {}, {tokens}{cost}", time(record.duration()))
 }
 
 fn time(duration: Duration) -> String {

@@ -98,7 +98,8 @@ impl Builder {
     /// back in this order. Also read: `ANTHROPIC_BASE_URL`, `GEMINI_BASE_URL`,
     /// `OPENAI_BASE_URL`, `DEFAULT_PROVIDER`, `ENABLE_FALLBACK`,
     /// `FALLBACK_PROVIDERS` (a comma-separated list), `CLAUDE_RPM`,
-    /// `GEMINI_RPM`, `OPENAI_RPM`, `LEVERFRAME_TIMEOUT_SECONDS`.
+    /// `GEMINI_RPM`, `OPENAI_RPM`, `OPENAI_API` (`chat`, the default, or
+    /// `responses`), `LEVERFRAME_TIMEOUT_SECONDS`.
     ///
     /// # Errors
     /// [`BuildError::NoKeys`] when no key is set; [`BuildError::Variable`]

@@ -50,6 +50,11 @@ pub(crate) fn read(
     for variables in &PROVIDERS {
         let Some(key) = variables.keys.iter().find_map(|name| lookup(name)) else { continue };
         let mut provider = (variables.provider)(key.into());
+        if variables.keys.contains(&"OPENAI_API_KEY")
+            && let Some(api) = lookup(OPENAI_API)
+        {
+            provider = openai(provider, api)?;
+        }
         if let Some(url) = lookup(variables.base_url) {
             provider = provider.base_url(url);
         }
@@ -81,6 +86,17 @@ pub(crate) fn read(
         builder = builder.timeout(Duration::from_secs(seconds.get()));
     }
     Ok(builder)
+}
+
+/// Which of OpenAI's two APIs is used.
+const OPENAI_API: &str = "OPENAI_API";
+
+fn openai(provider: Provider, api: String) -> Result<Provider, BuildError> {
+    match api.trim() {
+        "chat" => Ok(provider),
+        "responses" => Ok(Provider::openai_responses(provider.key)),
+        _ => Err(BuildError::Variable { name: OPENAI_API, value: api, expected: "chat or responses" }),
+    }
 }
 
 fn parse<T: std::str::FromStr>(
@@ -115,6 +131,7 @@ mod tests {
         for key in ["ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GOOGLE_AI_API_KEY", "OPENAI_API_KEY"] {
             assert!(router(&[(key, "k")]).is_ok(), "{key}");
         }
+        assert!(router(&[("OPENAI_API_KEY", "k"), ("OPENAI_API", "responses")]).is_ok());
     }
 
     #[test]
@@ -126,6 +143,7 @@ mod tests {
             (vec![key, ("CLAUDE_RPM", "many")], "CLAUDE_RPM"),
             (vec![key, ("CLAUDE_RPM", "0")], "CLAUDE_RPM"),
             (vec![key, ("LEVERFRAME_TIMEOUT_SECONDS", "0")], "LEVERFRAME_TIMEOUT_SECONDS"),
+            (vec![("OPENAI_API_KEY", "k"), ("OPENAI_API", "newest")], "OPENAI_API"),
             (vec![key, ("ENABLE_FALLBACK", "maybe")], "ENABLE_FALLBACK"),
             (vec![key, ("DEFAULT_PROVIDER", "gemini")], "gemini"),
             (vec![key, ("FALLBACK_PROVIDERS", "nobody")], "nobody"),

@@ -53,6 +53,13 @@
 //! # }
 //! ```
 //!
+//! # What a provider cannot be told
+//!
+//! The four APIs differ. What a request says and the provider at hand cannot
+//! be told is a [`Loss`]: a minor one is put up with and listed in
+//! [`Answer::losses`], a major one sends the request to the next route.
+//! [`Request::losses`] makes that stricter or laxer.
+//!
 //! # Cancellation
 //!
 //! A request is owned by one future or stream. Dropping it closes the
@@ -66,9 +73,8 @@
 //! or been stopped by a filter.
 //!
 //! An answer that was cut off after its first content is not continued on
-//! another provider. Prices are not computed. Neither does a fallback know
-//! whether the other model's context window is large enough: a conversation
-//! that is too long is an error.
+//! another provider. Prices ([`Answer::cost`]) and what models can do are from
+//! a dated file ([`Catalog`]), which you can correct ([`Builder::catalog`]).
 
 mod answer;
 mod builder;
