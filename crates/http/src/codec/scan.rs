@@ -7,9 +7,7 @@
 //! an event takes `serde_json` most of the time an event has
 //! (`benches/benches/codec.rs`).
 
-use std::borrow::Cow;
-
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 
 use super::text::Text;
 
@@ -74,12 +72,10 @@ impl<'a> Scan<'a> {
     pub(super) fn string(&mut self) -> Option<Text<'a>> {
         let start = self.at_value()?;
         let escaped = self.skip_string()?;
-        let quoted = self.text.get(start..self.at)?;
+        let inside = self.text.get(start + 1..self.at.checked_sub(1)?)?;
         match escaped {
-            false => Some(Text::from(quoted.get(1..quoted.len().checked_sub(1)?)?)),
-            true => {
-                serde_json::from_str::<Cow<'_, str>>(quoted).ok().map(|text| Text::from(text.into_owned()))
-            }
+            false => Some(Text::from(inside)),
+            true => unescape(inside).map(Text::from),
         }
     }
 
@@ -212,6 +208,91 @@ impl<'a> Scan<'a> {
     }
 }
 
+/// A string without its escapes (RFC 8259, section 7), in one allocation of
+/// the right size. `None` for what is no escape, and for half a surrogate pair.
+fn unescape(text: &str) -> Option<String> {
+    let length: usize = pieces(text).map(|piece| piece.map(Piece::length)).sum::<Option<usize>>()?;
+    let mut plain = String::with_capacity(length);
+    for piece in pieces(text) {
+        match piece? {
+            Piece::Plain(text) => plain.push_str(text),
+            Piece::Escaped(c) => plain.push(c),
+        }
+    }
+    Some(plain)
+}
+
+enum Piece<'a> {
+    Plain(&'a str),
+    Escaped(char),
+}
+
+impl Piece<'_> {
+    const fn length(self) -> usize {
+        match self {
+            Self::Plain(text) => text.len(),
+            Self::Escaped(c) => c.len_utf8(),
+        }
+    }
+}
+
+/// The text between escapes, and what they stand for. Ends with the first
+/// thing that is neither.
+fn pieces(text: &str) -> impl Iterator<Item = Option<Piece<'_>>> {
+    let mut rest = text;
+    let mut over = false;
+    std::iter::from_fn(move || {
+        if rest.is_empty() || over {
+            return None;
+        }
+        let piece = match memchr(b'\\', rest.as_bytes()) {
+            Some(0) => escape(rest).map(|(c, after)| {
+                rest = after;
+                Piece::Escaped(c)
+            }),
+            found => rest.split_at_checked(found.unwrap_or(rest.len())).map(|(plain, after)| {
+                rest = after;
+                Piece::Plain(plain)
+            }),
+        };
+        over = piece.is_none();
+        Some(piece)
+    })
+}
+
+/// The character of the escape that a text begins with, and what follows it.
+fn escape(text: &str) -> Option<(char, &str)> {
+    let (word, after) = text.split_at_checked(2)?;
+    let c = match word.as_bytes().get(1)? {
+        b'"' => '"',
+        b'\\' => '\\',
+        b'/' => '/',
+        b'b' => '\u{8}',
+        b'f' => '\u{c}',
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        b'u' => return unicode(after),
+        _ => return None,
+    };
+    Some((c, after))
+}
+
+/// The character behind `\u`, which may take another escape.
+fn unicode(text: &str) -> Option<(char, &str)> {
+    let unit = |text: &'_ str| -> Option<u16> {
+        let digits = text.get(..4).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let (first, after) = (unit(text)?, text.get(4..)?);
+    if let Some(c) = char::from_u32(first.into()) {
+        return Some((c, after));
+    }
+    let second = unit(after.strip_prefix("\\u")?)?;
+    let c = char::decode_utf16([first, second]).next()?.ok()?;
+    Some((c, after.get(6..)?))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -275,7 +356,27 @@ mod tests {
         assert!(!passes(&("[".repeat(100) + &"]".repeat(100))));
     }
 
+    #[test]
+    fn what_is_no_escape_is_a_surprise() {
+        for text in
+            ["\\x", "\\", "\\u12", "\\u12g4", "\\u+123", "\\ud800", "\\ud800x", "\\ud800\\u0041", "\\udc00"]
+        {
+            assert_eq!(unescape(text), None, "{text}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn escapes_are_read_as_serde_json_reads_them(text in ".*", escaped in "(\\\\[\"\\\\/bfnrt]|\\\\u[0-9a-fA-F]{4}|[a-zé])*") {
+            let json = serde_json::Value::from(text.as_str()).to_string();
+            for inside in [&json[1..json.len() - 1], escaped.as_str()] {
+                let read = serde_json::from_str::<String>(&format!("\"{inside}\"")).ok();
+                let ours = unescape(inside);
+                prop_assert!(ours.as_ref().is_none_or(|ours| ours.capacity() == ours.len()));
+                prop_assert_eq!(ours, read);
+            }
+        }
+
         #[test]
         fn what_serde_json_takes_is_passed_over(keys in prop::collection::vec("[a-z]{1,9}", 0..5), text in ".*", number in any::<f64>()) {
             let fields: serde_json::Map<String, serde_json::Value> = keys.into_iter()

@@ -49,3 +49,6 @@ fn read(headers: &HeaderMap, text: &str) -> Result<Response, Failure> {
     response.extra.extend(body.usage.into_iter().flat_map(wire::usage_extra));
     Ok(response)
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    error,
+    error, fast,
     wire::{self, Delta, Event, Message, UsageBody},
 };
 use crate::codec::failure::{position, unreadable};
@@ -84,6 +84,12 @@ impl ReadStream for Reader {
 impl Reader {
     fn event(&mut self, frame: &sse::Event, ready: &mut VecDeque<StreamEvent>) -> Result<(), Failure> {
         let data = &frame.data;
+        if let Some(delta) = fast::delta(data)
+            && let Some(event) = self.grow(delta, data)
+        {
+            ready.push_back(event);
+            return Ok(());
+        }
         let event: Event<'_> = match serde_json::from_str(data) {
             Ok(event) => event,
             // Cut short with the body: `end` says what that means.
@@ -137,6 +143,28 @@ impl Reader {
             _ => {} // `ping`, and what is newer than this
         }
         Ok(())
+    }
+
+    /// What a delta adds to a block that is modelled. `None` where there is no
+    /// such block, or it adds nothing.
+    fn grow(&self, delta: fast::Delta<'_>, data: &ByteString) -> Option<StreamEvent> {
+        let open = self.open.iter().rev().find(|(at, _)| *at == delta.at).map(|(_, open)| open)?;
+        let index = open.index;
+        if delta.text.is_empty() {
+            return None;
+        }
+        match (&open.kind, delta.kind.as_str(), delta.field) {
+            (Kind::Text, "text_delta", "text") => {
+                Some(StreamEvent::TextDelta { index, text: delta.text.keep(data) })
+            }
+            (Kind::Thinking, "thinking_delta", "thinking") => {
+                Some(StreamEvent::ThinkingDelta { index, text: delta.text.keep(data) })
+            }
+            (Kind::ToolCall, "input_json_delta", "partial_json") => {
+                Some(StreamEvent::ToolCallDelta { index, arguments: delta.text.keep(data) })
+            }
+            _ => None,
+        }
     }
 
     fn begin(
@@ -342,3 +370,6 @@ fn completed(block: Box<RawValue>, input: &str, content: BTreeMap<String, Box<Ra
     fields.extend(content);
     serde_json::value::to_raw_value(&fields).unwrap_or(block).into()
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,3 +43,6 @@ fn chunks(text: &str) -> Result<Vec<&str>, Failure> {
         .map(|chunks| chunks.into_iter().map(RawValue::get).collect())
         .map_err(|source| unreadable(EXPECTED, text).with_source(position(&source)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -89,7 +89,9 @@ impl ReadStream for Reader {
             return Err(interrupted("the rest of its last chunk"));
         }
         if !self.finished {
-            return Err(match self.foreign.text.is_empty() || self.answered {
+            // A body that was cut in its first line begins like any other.
+            let cut = "data:".starts_with(self.foreign.text.trim_end());
+            return Err(match cut || self.answered {
                 true => interrupted("a finish reason"),
                 false => unreadable("the chunks of a Gemini answer", &self.foreign.text),
             });
@@ -119,7 +121,10 @@ impl Reader {
         data: &ByteString,
         ready: &mut VecDeque<StreamEvent>,
     ) -> Result<(), Failure> {
-        if let Some(chunk) = fast::text(data, self.id.as_deref(), self.model.as_deref()) {
+        // What comes after a finish reason may be the last word on more than the text.
+        if !self.finished
+            && let Some(chunk) = fast::text(data, self.id.as_deref(), self.model.as_deref())
+        {
             self.answered = true;
             self.text(chunk.text.keep(data), None, false, ready);
             ready.extend(chunk.usage.map(StreamEvent::Usage));
@@ -394,3 +399,6 @@ impl Foreign {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,7 +33,8 @@ pub(super) struct Chunk<'a> {
     candidates: Option<Few<Candidate<'a>>>,
     #[serde(borrow)]
     prompt_feedback: Option<PromptFeedback<'a>>,
-    usage_metadata: Option<UsageMetadata>,
+    #[serde(borrow)]
+    usage_metadata: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(super) error: Option<&'a RawValue>,
 }
@@ -111,7 +112,8 @@ impl<'a> Chunk<'a> {
     /// What was consumed. `None` when no figure is given: a blocked prompt
     /// comes with usage that says nothing.
     pub(super) fn usage(&self) -> Option<Usage> {
-        self.usage_metadata.as_ref()?.said()
+        // An answer is worth more than its bill: figures of another shape are unknown.
+        serde_json::from_str::<UsageMetadata>(self.usage_metadata?.get()).ok()?.said()
     }
 }
 

@@ -35,6 +35,7 @@
 
 pub(super) mod count;
 pub(super) mod error;
+mod fast;
 pub(super) mod request;
 pub(super) mod response;
 pub(super) mod stream;

@@ -14,7 +14,7 @@ use leverframe_core::{
 use serde_json::value::RawValue;
 
 use super::{
-    error,
+    error, fast,
     wire::{self, CallStart, Delta, Event, Response},
 };
 use crate::{
@@ -103,6 +103,11 @@ impl ReadStream for Reader {
 impl Reader {
     fn event(&mut self, frame: &sse::Event, ready: &mut VecDeque<StreamEvent>) -> Result<(), Failure> {
         let data = &frame.data;
+        if let Some(delta) = fast::delta(data) {
+            let (kind, at) =
+                if delta.is_text { (Kind::Text, delta.at) } else { (Kind::ToolCall, (delta.at.0, 0)) };
+            return self.grow(kind, at, delta.text, data, ready);
+        }
         let event: Event<'_> = match serde_json::from_str(data) {
             Ok(event) => event,
             // Cut short with the body: `end` says what that means.
@@ -122,27 +127,16 @@ impl Reader {
         };
         match (event.kind.as_str(), delta) {
             ("response.output_text.delta", Some(delta)) => {
-                if let Some(index) = self.fill((item, part), Kind::Text, &delta, data)? {
-                    ready.push_back(StreamEvent::TextDelta { index, text: delta.keep(data) });
-                }
+                self.grow(Kind::Text, (item, part), delta, data, ready)?;
             }
             ("response.refusal.delta", Some(delta)) => {
                 self.refused = true;
-                if let Some(index) = self.fill((item, part), Kind::Refusal, &delta, data)? {
-                    ready.push_back(StreamEvent::RefusalDelta { index, text: delta.keep(data) });
-                }
+                self.grow(Kind::Refusal, (item, part), delta, data, ready)?;
             }
             (
                 "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta",
                 Some(delta),
-            ) => {
-                // Only what has begun has a name.
-                if self.opened((item, 0), Kind::ToolCall).is_some()
-                    && let Some(index) = self.fill((item, 0), Kind::ToolCall, &delta, data)?
-                {
-                    ready.push_back(StreamEvent::ToolCallDelta { index, arguments: delta.keep(data) });
-                }
-            }
+            ) => self.grow(Kind::ToolCall, (item, 0), delta, data, ready)?,
             ("response.reasoning_summary_text.delta", Some(delta)) => {
                 self.think(item, (false, event.summary_index.unwrap_or(0)), delta, data, ready)?;
             }
@@ -248,6 +242,30 @@ impl Reader {
         let open = self.open(at, kind, data)?;
         open.filled = true;
         Ok(Some(open.index))
+    }
+
+    /// More of a block.
+    fn grow(
+        &mut self,
+        kind: Kind,
+        at: (u32, u32),
+        delta: Text<'_>,
+        data: &ByteString,
+        ready: &mut VecDeque<StreamEvent>,
+    ) -> Result<(), Failure> {
+        // Only a call that has begun has a name.
+        if kind == Kind::ToolCall && self.opened(at, kind).is_none() {
+            return Ok(());
+        }
+        let Some(index) = self.fill(at, kind, &delta, data)? else { return Ok(()) };
+        let text = delta.keep(data);
+        ready.push_back(match kind {
+            Kind::Text => StreamEvent::TextDelta { index, text },
+            Kind::Refusal => StreamEvent::RefusalDelta { index, text },
+            Kind::Thinking => StreamEvent::ThinkingDelta { index, text },
+            Kind::ToolCall => StreamEvent::ToolCallDelta { index, arguments: text },
+        });
+        Ok(())
     }
 
     /// Parts of one reasoning are lines of one text.

@@ -437,3 +437,6 @@ fn tool_config<'a>(
     let said = !function_calling_config.is_empty() || !extra.is_empty();
     Ok(said.then_some(ToolConfig { function_calling_config, extra }))
 }
+
+#[cfg(test)]
+mod tests;
