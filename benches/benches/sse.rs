@@ -1,8 +1,9 @@
-//! The event stream decoder against `sse-stream`, the fastest crate we know.
+//! The event stream decoder against `sse-stream` and `sse-core`, the fastest
+//! crates we know.
 //!
-//! One stream of 317-byte events, cut four ways. Both sides take the same
-//! `Bytes` and validate UTF-8; ours caps lines and events and does not copy,
-//! theirs copies into a `String`.
+//! One stream of 317-byte events, cut four ways. All take the same `Bytes` and
+//! validate UTF-8; ours caps lines and events and does not copy, theirs copy
+//! into a `String`.
 
 use std::convert::Infallible;
 use std::hint::black_box;
@@ -13,6 +14,7 @@ use bytes::{Bytes, BytesMut};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::{Stream as _, stream};
 use leverframe_http::sse::{Decoder, Limits};
+use sse_core::SseDecoder;
 use sse_stream::SseByteStream;
 
 const EVENT: usize = 317;
@@ -51,6 +53,19 @@ fn theirs(chunks: &[Bytes]) -> usize {
     events
 }
 
+fn core(chunks: &[Bytes]) -> usize {
+    let mut decoder = SseDecoder::new();
+    let mut events = 0;
+    for chunk in chunks {
+        let mut chunk = chunk.clone();
+        while let Some(Ok(item)) = decoder.next(&mut chunk) {
+            black_box(item);
+            events += 1;
+        }
+    }
+    events
+}
+
 fn sse(c: &mut Criterion) {
     let mut group = c.benchmark_group("sse");
     for (name, bytes, size) in [
@@ -60,10 +75,11 @@ fn sse(c: &mut Criterion) {
         ("1-byte chunks", 64 << 10, 1),
     ] {
         let (chunks, events) = chunks(bytes, size);
-        assert_eq!((ours(&chunks), theirs(&chunks)), (events, events));
+        assert_eq!((ours(&chunks), theirs(&chunks), core(&chunks)), (events, events, events));
         group.throughput(Throughput::Bytes((events * EVENT) as u64));
         group.bench_function(BenchmarkId::new("leverframe", name), |b| b.iter(|| ours(black_box(&chunks))));
         group.bench_function(BenchmarkId::new("sse-stream", name), |b| b.iter(|| theirs(black_box(&chunks))));
+        group.bench_function(BenchmarkId::new("sse-core", name), |b| b.iter(|| core(black_box(&chunks))));
     }
     group.finish();
 }
