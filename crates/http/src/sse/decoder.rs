@@ -11,6 +11,9 @@ use super::{Item, Limits, SseError};
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
+/// Up to here a chunk without a line end is copied at once, in bytes.
+const CRUMB: usize = 8;
+
 /// Decodes one event stream.
 ///
 /// ```
@@ -79,6 +82,11 @@ impl Decoder {
         }
         if self.at < self.chunk.len() || !self.waiting.is_empty() {
             self.waiting.push_back(chunk);
+        } else if chunk.len() <= CRUMB && !self.after_cr && line_end(&chunk).is_none() {
+            // A crumb of a line is not worth holding on to its chunk.
+            if let Err(error) = self.partial.extend(&chunk, self.limits.line) {
+                self.fail(error);
+            }
         } else {
             self.chunk = chunk;
             self.at = 0;
@@ -133,13 +141,8 @@ impl Decoder {
         loop {
             let rest = self.chunk.get(self.at..).unwrap_or_default();
             let Some(&first) = rest.first() else {
-                self.at = 0;
-                match self.waiting.pop_front() {
-                    Some(chunk) => self.chunk = chunk,
-                    None => {
-                        self.chunk = Bytes::new();
-                        return Ok(None);
-                    }
+                if !self.next_chunk() {
+                    return Ok(None);
                 }
                 continue;
             };
@@ -169,6 +172,22 @@ impl Decoder {
             if item.is_some() {
                 return Ok(item);
             }
+        }
+    }
+
+    /// Lets go of the chunk that is used up. Whether there is another one.
+    #[inline]
+    fn next_chunk(&mut self) -> bool {
+        if !self.chunk.is_empty() {
+            self.chunk = Bytes::new();
+        }
+        self.at = 0;
+        match self.waiting.pop_front() {
+            Some(chunk) => {
+                self.chunk = chunk;
+                true
+            }
+            None => false,
         }
     }
 

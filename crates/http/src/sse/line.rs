@@ -7,6 +7,9 @@ use super::SseError;
 /// Above this a buffer is given back after use instead of being kept, in bytes.
 pub(super) const KEEP: usize = 64 * 1024;
 
+/// What a buffer grows by at least, in bytes.
+const BLOCK: usize = 4096;
+
 /// A line, named by its field. The number is the offset of the value in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Line {
@@ -79,6 +82,11 @@ impl Partial {
         }
         // Of a comment one byte is enough to know it by.
         if self.buffer.first() != Some(&b':') {
+            let room = self.buffer.capacity().saturating_sub(self.buffer.len());
+            if room < bytes.len() {
+                // Room for a few lines more, so that it is not looked for at each.
+                self.buffer.reserve(bytes.len().max(BLOCK));
+            }
             self.buffer.extend_from_slice(bytes);
         }
         Ok(())
