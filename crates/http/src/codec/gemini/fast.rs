@@ -5,7 +5,7 @@
 
 use leverframe_core::model::Usage;
 
-use super::wire;
+use super::usage;
 use crate::codec::{scan::Scan, text::Text};
 
 /// What such a chunk says.
@@ -26,7 +26,7 @@ pub(super) fn text<'a>(data: &'a str, id: Option<&str>, model: Option<&str>) -> 
     Scan::whole(data, |scan, name| match name {
         "candidates" if text.is_none() => scan.array(|scan| candidate(scan, &mut text)),
         "usageMetadata" => {
-            usage = Some(wire::scan_usage(scan)?);
+            usage = Some(usage::scan(scan)?);
             Some(())
         }
         "responseId" => same(scan, id),

@@ -64,6 +64,7 @@
 //! [`Thinking::signature`]: leverframe_core::model::Thinking::signature
 //! [`ToolCall::signature`]: leverframe_core::model::ToolCall::signature
 
+mod arguments;
 pub(super) mod count;
 pub(super) mod error;
 mod fast;
@@ -72,4 +73,5 @@ pub(super) mod request;
 pub(super) mod response;
 mod schema;
 pub(super) mod stream;
+mod usage;
 mod wire;

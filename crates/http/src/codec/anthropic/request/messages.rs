@@ -44,6 +44,19 @@ pub(super) enum WireBlock<'a> {
     Opaque(&'a RawValue),
 }
 
+impl<'a> WireBlock<'a> {
+    /// The text of a block that is nothing but text.
+    fn plain(&self) -> Option<&'a str> {
+        let Self::Known(known) = self else { return None };
+        match &known.content {
+            Content::Text { text, citations } if citations.is_empty() => {
+                (known.cache_control.is_none() && known.extra.is_empty()).then_some(*text)
+            }
+            _ => None,
+        }
+    }
+}
+
 /// A block with what any block may have.
 #[derive(Serialize)]
 pub(super) struct KnownBlock<'a> {
@@ -111,11 +124,6 @@ pub(super) fn write<'a>(request: &'a Request, writer: &mut Writer) -> Result<Wri
     for (nth, given) in request.system.iter().enumerate() {
         system.extend(text(at.nth(nth), given, writer)?);
     }
-    // One text that is all there is goes as such.
-    let plain = match (request.system.as_slice(), system.len()) {
-        ([only], 1) if only.is_plain() => Some(only.text.as_str()),
-        _ => None,
-    };
     let mut messages = Vec::with_capacity(request.messages.len());
     let at = Path::ROOT.field("messages");
     for (nth, message) in request.messages.iter().enumerate() {
@@ -146,9 +154,10 @@ pub(super) fn write<'a>(request: &'a Request, writer: &mut Writer) -> Result<Wri
             messages.push(WireMessage { role, content, extra });
         }
     }
-    let system = match (plain, system.len()) {
-        (_, 0) => None,
-        (Some(only), 1) => Some(System::Text(only)),
+    let system = match system.as_slice() {
+        [] => None,
+        // One text that is all there is goes as such.
+        [only] => Some(only.plain().map_or(System::Blocks(system), System::Text)),
         _ => Some(System::Blocks(system)),
     };
     Ok(Written { system, messages })

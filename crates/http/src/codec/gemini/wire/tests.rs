@@ -1,6 +1,9 @@
 //! Tests of the file beside this folder.
 
-use super::*;
+use leverframe_core::model::Tokens;
+use serde_json::{Map, Value};
+
+use super::{super::arguments::PartialArg, *};
 
 fn usage(json: &str) -> Usage {
     let chunk = format!("{{\"usageMetadata\":{json}}}");

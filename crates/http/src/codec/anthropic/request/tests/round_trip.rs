@@ -35,7 +35,7 @@ fn ways_of_saying_the_same_become_one() {
         // Instructions before the conversation are the system prompt.
         (
             r#"{"model":"m","max_tokens":9,"messages":[{"role":"system","content":"x"},{"role":"user","content":"Hello"}]}"#.to_owned(),
-            said(&format!(r#""system":{text}"#)),
+            said(r#""system":"x""#),
         ),
         // What came without a bound is bound.
         (said("").replace(r#""max_tokens":9,"#, ""), said("").replace("9", "4096")),
