@@ -159,3 +159,6 @@ fn named_call(
     let arguments = if arguments.is_empty() { "{}".to_owned() } else { arguments.into_string() };
     Some(Block::ToolCall(ToolCall::new(id.unwrap_or_else(made_up), name, arguments)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -449,3 +449,6 @@ fn opened(block: &mut Option<u32>, next: &mut u32) -> u32 {
         index
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -401,3 +401,6 @@ pub(in crate::codec) fn read_service_tier(word: String) -> ServiceTier {
 
 /// A text that is nearly always borrowed.
 type Str<'a> = Cow<'a, str>;
+
+#[cfg(test)]
+mod tests;

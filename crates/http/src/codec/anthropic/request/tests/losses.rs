@@ -336,12 +336,7 @@ fn of_instructions() {
         (system("a", Extra::new()), &[], "/system", json!("a")),
         (system("a", Extra::new()).system(""), &[], "/system", json!("a")),
         (system("a", Extra::new()).system("b"), &[], "/system", json!([block("b"), block("a")])),
-        (
-            system("a", named(Dialect::OpenAiChat)),
-            &[("messages[0].name", Minor)],
-            "/system",
-            json!("a"),
-        ),
+        (system("a", named(Dialect::OpenAiChat)), &[("messages[0].name", Minor)], "/system", json!("a")),
         (system("a", named(DIALECT)), &[("messages[0]", Minor)], "/system", json!("a")),
         (hello().system(""), &[], "/system", Value::Null),
     ];
