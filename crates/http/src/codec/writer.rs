@@ -173,6 +173,12 @@ impl<'a> OwnedFields<'a> {
     }
 }
 
+/// The names of what is written: a field that is not may come from what is not
+/// modelled.
+pub(super) fn set<'a>(names: &[(&'a str, bool)]) -> Vec<&'a str> {
+    names.iter().filter(|(_, is_set)| *is_set).map(|(name, _)| *name).collect()
+}
+
 /// A request that is wrong, whoever it is sent to.
 pub(super) fn invalid(at: Path<'_>, problem: &str) -> Failure {
     Failure::new(ErrorKind::InvalidRequest, format!("{at}: {problem}"))

@@ -43,3 +43,6 @@ fn read(headers: &HeaderMap, text: &str) -> Result<Response, Failure> {
     response.extra = wire::answer_extra(text);
     Ok(response)
 }
+
+#[cfg(test)]
+mod tests;

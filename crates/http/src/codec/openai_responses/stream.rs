@@ -435,3 +435,6 @@ fn finish(open: Open, block: &Block, ready: &mut VecDeque<StreamEvent>) {
         _ => true,
     }));
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,14 +23,14 @@ use crate::codec::{
     endpoint::Compat,
     path::Path,
     post,
-    writer::{Fields, OwnedFields, Writer},
+    writer::{Fields, OwnedFields, Writer, set},
 };
 
 const DIALECT: Dialect = Dialect::OpenAiChat;
 
 /// Fields that are written from the model. What is not modelled may not
 /// repeat them.
-const MODELLED: [&str; 20] = [
+const MODELLED: [&str; 14] = [
     "model",
     "messages",
     "max_tokens",
@@ -44,12 +44,6 @@ const MODELLED: [&str; 20] = [
     "tools",
     "tool_choice",
     "parallel_tool_calls",
-    "logprobs",
-    "top_logprobs",
-    "service_tier",
-    "user",
-    "metadata",
-    "prompt_cache_key",
     "stream",
 ];
 
@@ -211,7 +205,18 @@ fn body<'a>(call: Call<'a>, compat: &Compat, writer: &mut Writer) -> Result<Body
     writer.absent(Weight::Minor, !request.safety.is_empty(), "safety")?;
     writer.no_cache(Path::ROOT, request.cache.as_ref())?;
     let limit = request.max_output_tokens;
-    let mut extra = writer.fields(Path::ROOT, &request.extra, Weight::Major, &MODELLED)?;
+    let taken = set(&[
+        ("logprobs", request.logprobs.is_some()),
+        ("top_logprobs", request.logprobs.is_some()),
+        ("response_format", request.output.is_some()),
+        ("reasoning_effort", request.reasoning.is_some()),
+        ("service_tier", request.service_tier.is_some()),
+        ("user", request.user.is_some()),
+        ("metadata", !request.metadata.is_empty()),
+        ("prompt_cache_key", request.cache_key.is_some()),
+    ]);
+    let mut extra =
+        writer.fields(Path::ROOT, &request.extra, Weight::Major, &[&MODELLED, &*taken].concat())?;
     let stream_options = Fields::of_object(extra.take("stream_options"), &["include_usage"]);
     Ok(Body {
         model: call.model,

@@ -49,7 +49,7 @@ fn bodies() -> Vec<Value> {
         with(
             json!({"verbosity": "low", "modalities": ["text"], "n": 2, "logit_bias": {"5": -1}, "store": false,
             "prediction": {"type": "content", "content": "x"}, "reasoning_effort": "unheard-of",
-            "service_tier": "unheard-of", "response_format": {"type": "grammar", "grammar": "x"}}),
+            "service_tier": "unheard-of", "user": 5, "metadata": {"a": 1}, "prompt_cache_key": [], "response_format": {"type": "grammar", "grammar": "x"}}),
         ),
         with(json!({"tools": [tool, {"type": "custom", "custom": {"name": "g"}}], "tool_choice": "required",
             "parallel_tool_calls": false})),

@@ -22,27 +22,22 @@ use crate::codec::{
     openai_chat::request::service_tier,
     path::Path,
     post,
-    writer::{Fields, OwnedFields, Writer},
+    writer::{Fields, OwnedFields, Writer, set},
 };
 
 const DIALECT: Dialect = Dialect::OpenAiResponses;
 
 /// Fields that are written from the model.
-const MODELLED: [&str; 15] = [
+const MODELLED: [&str; 10] = [
     "model",
     "input",
     "instructions",
     "max_output_tokens",
     "temperature",
     "top_p",
-    "top_logprobs",
     "tools",
     "tool_choice",
     "parallel_tool_calls",
-    "service_tier",
-    "user",
-    "metadata",
-    "prompt_cache_key",
     "stream",
 ];
 
@@ -196,7 +191,15 @@ fn body<'a>(call: Call<'a>, writer: &mut Writer) -> Result<Body<'a>, Failure> {
         writer.absent(weight, set, field)?;
     }
     writer.no_cache(Path::ROOT, request.cache.as_ref())?;
-    let mut extra = writer.fields(Path::ROOT, &request.extra, Weight::Major, &MODELLED)?;
+    let taken = set(&[
+        ("top_logprobs", request.logprobs.is_some()),
+        ("service_tier", request.service_tier.is_some()),
+        ("user", request.user.is_some()),
+        ("metadata", !request.metadata.is_empty()),
+        ("prompt_cache_key", request.cache_key.is_some()),
+    ]);
+    let mut extra =
+        writer.fields(Path::ROOT, &request.extra, Weight::Major, &[&MODELLED, &*taken].concat())?;
     let reasoning = request.reasoning.as_ref().map(|given| reasoning(given, writer)).transpose()?.flatten();
     let include = include(extra.take("include"), request.logprobs.is_some());
     Ok(Body {
@@ -262,7 +265,6 @@ fn include(given: Option<&RawValue>, logprobs: bool) -> Option<Vec<String>> {
 
 fn reasoning<'a>(given: &'a Reasoning, writer: &mut Writer) -> Result<Option<WireReasoning<'a>>, Failure> {
     let at = Path::ROOT.field("reasoning");
-    let extra = writer.fields(at, &given.extra, Weight::Minor, &["effort", "summary"])?;
     let effort = match (given.effort, given.thinking) {
         (Some(effort), _) => Some(effort.as_str()),
         (None, Some(ThinkingMode::Off)) => Some(Effort::None.as_str()),
@@ -278,6 +280,8 @@ fn reasoning<'a>(given: &'a Reasoning, writer: &mut Writer) -> Result<Option<Wir
         Some(Summary::Concise) => Some("concise"),
         Some(Summary::Detailed) => Some("detailed"),
     };
+    let taken = set(&[("effort", effort.is_some()), ("summary", summary.is_some())]);
+    let extra = writer.fields(at, &given.extra, Weight::Minor, &taken)?;
     let said = effort.is_some() || summary.is_some() || !extra.is_empty();
     Ok(said.then_some(WireReasoning { effort, summary, extra }))
 }
@@ -358,3 +362,6 @@ fn tool_choice<'a>(request: &'a Request, writer: &mut Writer) -> Result<Option<C
         }
     })
 }
+
+#[cfg(test)]
+mod tests;
