@@ -43,9 +43,10 @@ fn chunk(text: &str) -> Bytes {
     BytesMut::from(text).split().freeze()
 }
 
+/// How many deltas there were before the stream had no more, or failed.
 fn drain(decoder: &mut StreamDecoder) -> usize {
     let mut deltas = 0;
-    while let Some(event) = decoder.next_event().expect("a good stream") {
+    while let Ok(Some(event)) = decoder.next_event() {
         deltas += usize::from(matches!(event, StreamEvent::TextDelta { .. }));
     }
     deltas

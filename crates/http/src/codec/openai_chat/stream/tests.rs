@@ -336,8 +336,8 @@ fn a_plain_chunk_reads_the_same_in_both_ways() {
                 r#"{{"id":"abc","choices":[{{"index":0,"delta":{{"content":"{text}"}},"finish_reason":null,"logprobs":null}}]{more}}}"#
             )
         };
-        assert!(super::fast::text(&chunk("")).is_some(), "{text}");
-        assert!(super::fast::text(&chunk(unusual)).is_none(), "{text}");
+        assert!(fast::text(&chunk("")).is_some(), "{text}");
+        assert!(fast::text(&chunk(unusual)).is_none(), "{text}");
         let read = |more: &str| read(&sse(&[TEXT, &chunk(more), STOP, "[DONE]"]));
         assert_eq!(read(""), read(unusual), "{text}");
     }

@@ -208,8 +208,8 @@ fn a_plain_event_reads_the_same_in_both_ways() {
         let plain = json!({"type": "response.output_text.delta", "output_index": 1, "content_index": 0, "delta": text});
         let mut unusual = plain.clone();
         unusual["unheard_of"] = json!({});
-        assert!(super::fast::delta(&plain.to_string()).is_some());
-        assert!(super::fast::delta(&unusual.to_string()).is_none());
+        assert!(fast::delta(&plain.to_string()).is_some());
+        assert!(fast::delta(&unusual.to_string()).is_none());
         let read = |event: Value| read(&sse(&[steps()[0].clone(), event, completed(json!([]))]));
         assert_eq!(read(plain), read(unusual), "{text}");
     }
