@@ -1,23 +1,33 @@
 //! One codec per provider API: a request in, bytes out; bytes in, values out.
 //!
 //! Codecs are sans-I/O. They run the same in a test, in a fuzzer and behind a
-//! socket. Each dialect has a folder with the same five files:
+//! socket. Each dialect has a folder of the same shape:
 //!
-//! - `wire`: the JSON as the provider defines it,
-//! - `request`: [`encode`] for the dialect,
+//! - `request/`: [`encode`] (`mod` the settings, `messages`, `contents` or
+//!   `input` the conversation) and [`read_request`] (`read`) for the dialect,
+//! - `wire`: the JSON of an answer as the provider defines it, and `usage` its
+//!   token counts,
 //! - `response`: [`decode`] for the dialect,
-//! - `stream`: the dialect's half of [`StreamDecoder`],
-//! - `error`: [`read_error`] for the dialect.
-//!
-//! and, where the provider offers it, `count` and `models`: how many tokens a
-//! request has ([`encode_count`]), and which models there are ([`encode_models`]).
+//! - `stream`: the dialect's half of [`StreamDecoder`], and `fast` the short way
+//!   of reading the event that nearly every event is,
+//! - `error`: [`read_error`] for the dialect,
+//! - `count` and `models`, where the provider offers it: how many tokens a
+//!   request has ([`encode_count`]), and which models there are
+//!   ([`encode_models`]).
 //!
 //! To add an API: write such a folder, add a [`Dialect`], and follow the
-//! compiler to the matches on it. What all of them share is in `endpoint`
-//! (where to send), `post` (how), `text` (strings that stay where they
-//! arrived) and `failure` (the same words for the same trouble).
+//! compiler to the matches on it. `openai_responses` is the plainest to start
+//! from. What all of them share:
+//!
+//! - to write: `endpoint` (where to send), `post` (how), `writer` (losses, and
+//!   what is written back as it came), `cache`;
+//! - to read: `object` (fields are taken one by one, the rest is kept), `path`
+//!   (where in a request something is), `text` (strings that stay where they
+//!   arrived), `scan` (a quick walk over JSON), `failure` (the same words for
+//!   the same trouble).
 
 mod anthropic;
+mod cache;
 mod endpoint;
 mod failure;
 mod gemini;

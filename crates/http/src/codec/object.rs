@@ -3,7 +3,7 @@
 
 use leverframe_core::{
     error::{ErrorKind, Failure},
-    model::{Dialect, Extra, Field, Json},
+    model::{Block, Dialect, Extra, Field, Json},
 };
 use serde::{
     Deserialize, Deserializer,
@@ -159,6 +159,23 @@ impl<'a> Object<'a> {
         let value = serde_json::from_str(raw.get()).ok()?;
         self.take(name)?;
         Some(value)
+    }
+
+    /// Content: nothing, a string, or parts, each of which `part` reads.
+    pub(super) fn content(
+        &mut self,
+        at: Path<'_>,
+        name: &str,
+        part: impl Fn(Path<'_>, &'a RawValue) -> Result<Block, Failure>,
+    ) -> Result<Vec<Block>, Failure> {
+        let Some(raw) = self.take(name) else { return Ok(Vec::new()) };
+        let at = at.field(name);
+        if let Ok(text) = serde_json::from_str::<String>(raw.get()) {
+            return Ok(vec![Block::text(text)]);
+        }
+        let wrong = |_| invalid(at, "must be a string or an array of content parts");
+        let parts: Vec<&'a RawValue> = serde_json::from_str(raw.get()).map_err(wrong)?;
+        parts.into_iter().enumerate().map(|(nth, raw)| part(at.nth(nth), raw)).collect()
     }
 
     /// What is left, for keeping.

@@ -8,7 +8,8 @@ use leverframe_core::{
 
 use super::{
     error,
-    wire::{self, Message, UsageBody},
+    usage::UsageBody,
+    wire::{self, Message},
 };
 use crate::codec::failure::{position, unreadable};
 

@@ -16,7 +16,8 @@ use serde_json::value::RawValue;
 
 use super::{
     error, fast,
-    wire::{self, Delta, Event, Message, UsageBody},
+    usage::UsageBody,
+    wire::{self, Delta, Event, Message},
 };
 use crate::codec::failure::{position, unreadable};
 use crate::{

@@ -48,4 +48,5 @@ pub(super) mod models;
 pub(super) mod request;
 pub(super) mod response;
 pub(super) mod stream;
+mod usage;
 mod wire;

@@ -5,13 +5,14 @@
 
 use std::{borrow::Cow, fmt};
 
-use leverframe_core::model::{Citation, Dialect, Extra, Field, FinishReason, Json, Opaque, Tokens, Usage};
+use leverframe_core::model::{Citation, Dialect, Extra, Field, FinishReason, Json, Opaque, Usage};
 use serde::{
     Deserialize, Deserializer,
     de::{SeqAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
+use super::usage;
 use crate::codec::{object::Object, path::Path, text::Text};
 
 /// A chat completion or one chunk of it: they differ only in whether a choice
@@ -41,17 +42,11 @@ impl Completion<'_> {
     /// What was consumed, if this says so. Usage in a shape nobody knows is
     /// unknown usage, not a failure: the answer beside it is paid for.
     pub(super) fn usage(&self) -> Option<Usage> {
-        /// Groq's own addition, which has the usage on streams.
-        #[derive(Deserialize)]
-        struct XGroq {
-            usage: Option<UsageBody>,
-        }
-        let usage = match (self.usage.filter(|usage| usage.get() != "null"), self.x_groq) {
-            (Some(raw), _) => serde_json::from_str(raw.get()).ok(),
-            (None, Some(raw)) => serde_json::from_str::<XGroq>(raw.get()).ok().and_then(|groq| groq.usage),
+        match (self.usage.filter(|usage| usage.get() != "null"), self.x_groq) {
+            (Some(raw), _) => usage::read(raw),
+            (None, Some(raw)) => usage::read_groq(raw),
             (None, None) => None,
-        };
-        usage.map(|usage: UsageBody| usage.into())
+        }
     }
 }
 
@@ -435,81 +430,6 @@ impl<'a> Function<'a> {
         let raw = self.arguments.map_or("", RawValue::get);
         serde_json::from_str(raw).unwrap_or_else(|_| Text::from(raw))
     }
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct UsageBody {
-    prompt_tokens: Option<u64>,
-    completion_tokens: Option<u64>,
-    total_tokens: Option<u64>,
-    prompt_tokens_details: Option<PromptDetails>,
-    completion_tokens_details: Option<CompletionDetails>,
-    /// DeepSeek's name for cached input.
-    prompt_cache_hit_tokens: Option<u64>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct PromptDetails {
-    cached_tokens: Option<u64>,
-    cache_write_tokens: Option<u64>,
-    audio_tokens: Option<u64>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct CompletionDetails {
-    reasoning_tokens: Option<u64>,
-    audio_tokens: Option<u64>,
-}
-
-impl From<UsageBody> for Usage {
-    fn from(body: UsageBody) -> Self {
-        let prompt = body.prompt_tokens_details.unwrap_or_default();
-        let completion = body.completion_tokens_details.unwrap_or_default();
-        let cached = prompt.cached_tokens.or(body.prompt_cache_hit_tokens);
-        let (input, [cache_read, cache_write_short, audio_input]) =
-            apart(body.prompt_tokens, [cached, prompt.cache_write_tokens, prompt.audio_tokens]);
-
-        // xAI counts reasoning beside completion_tokens; its total says so.
-        let beside = match (body.prompt_tokens, body.completion_tokens, completion.reasoning_tokens) {
-            (Some(prompt), Some(visible), Some(reasoning)) if reasoning > 0 => {
-                body.total_tokens == prompt.checked_add(visible).and_then(|sum| sum.checked_add(reasoning))
-            }
-            _ => false,
-        };
-        let inside = completion.reasoning_tokens.filter(|_| !beside);
-        let (output, [reasoning, audio_output]) =
-            apart(body.completion_tokens, [inside, completion.audio_tokens]);
-        let reasoning = if beside { completion.reasoning_tokens.into() } else { reasoning };
-        Self {
-            input,
-            cache_read,
-            cache_write_short,
-            cache_write_long: Tokens::Unknown,
-            output,
-            reasoning,
-            audio_input,
-            audio_output,
-        }
-    }
-}
-
-/// Takes parts out of a total that includes them. A part never exceeds what is
-/// left (OpenRouter has reported more reasoning than completion tokens), so
-/// that remainder and parts add up to the total.
-fn apart<const N: usize>(total: Option<u64>, parts: [Option<u64>; N]) -> (Tokens, [Tokens; N]) {
-    let mut rest = total;
-    let parts = parts.map(|part| {
-        let part = match (part, rest) {
-            (Some(part), Some(left)) => Some(part.min(left)),
-            (part, _) => part,
-        };
-        rest = rest.map(|left| left.saturating_sub(part.unwrap_or(0)));
-        Tokens::from(part)
-    });
-    (rest.into(), parts)
 }
 
 /// The shared word for a `finish_reason`.

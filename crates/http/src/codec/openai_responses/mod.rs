@@ -39,4 +39,5 @@ mod fast;
 pub(super) mod request;
 pub(super) mod response;
 pub(super) mod stream;
+mod usage;
 mod wire;

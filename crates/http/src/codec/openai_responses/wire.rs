@@ -2,11 +2,12 @@
 
 use leverframe_core::model::{
     Block, Citation, Dialect, Extra, Field, FinishReason, Json, Opaque, Refusal, Signature,
-    Text as TextBlock, Thinking, Tokens, ToolCall, Usage,
+    Text as TextBlock, Thinking, ToolCall, Usage,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::usage;
 use crate::codec::{object::Object, path::Path, text::Text};
 
 pub(super) const DIALECT: Dialect = Dialect::OpenAiResponses;
@@ -42,8 +43,7 @@ pub(super) struct Response<'a> {
 impl Response<'_> {
     /// What was consumed. A shape nobody knows is unknown usage.
     pub(super) fn usage(&self) -> Option<Usage> {
-        let body: UsageBody = serde_json::from_str(self.usage?.get()).ok()?;
-        Some(body.into())
+        usage::read(self.usage?)
     }
 
     /// Why the answer ended, in the shared word for it.
@@ -109,53 +109,6 @@ pub(super) fn answer_extra(text: &str) -> Extra {
     ];
     let Ok(object) = Object::parse(DIALECT, Path::ROOT, text) else { return Extra::new() };
     object.rest().into_iter().filter(|field| !SAID.contains(&field.name.as_str())).collect()
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct UsageBody {
-    input_tokens: Option<u64>,
-    input_tokens_details: Option<InputDetails>,
-    output_tokens: Option<u64>,
-    output_tokens_details: Option<OutputDetails>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct InputDetails {
-    cached_tokens: Option<u64>,
-    cache_write_tokens: Option<u64>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct OutputDetails {
-    reasoning_tokens: Option<u64>,
-}
-
-impl From<UsageBody> for Usage {
-    /// `input_tokens` includes what was cached, `output_tokens` reasoning. No
-    /// part is counted as more than what is left of the whole.
-    fn from(body: UsageBody) -> Self {
-        let details = body.input_tokens_details.unwrap_or_default();
-        let (input, cache_read) = apart(body.input_tokens, details.cached_tokens);
-        let (input, cache_write_short) = apart(input, details.cache_write_tokens);
-        let reasoning = body.output_tokens_details.and_then(|details| details.reasoning_tokens);
-        let (output, reasoning) = apart(body.output_tokens, reasoning);
-        Self {
-            input: input.into(),
-            cache_read,
-            cache_write_short,
-            output: output.into(),
-            reasoning,
-            ..Self::default()
-        }
-    }
-}
-
-fn apart(total: Option<u64>, part: Option<u64>) -> (Option<u64>, Tokens) {
-    let part = part.map(|part| part.min(total.unwrap_or(part)));
-    (total.map(|total| total - part.unwrap_or(0).min(total)), part.into())
 }
 
 /// The blocks of one item of the output. What is not modelled, or not in the

@@ -14,8 +14,9 @@ use leverframe_core::{
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{Cache, DIALECT};
+use super::DIALECT;
 use crate::codec::{
+    cache,
     path::Path,
     writer::{Fields, Writer, arguments, invalid, object, plain_id, unsupported},
 };
@@ -63,7 +64,7 @@ pub(super) struct KnownBlock<'a> {
     #[serde(flatten)]
     content: Content<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    cache_control: Option<Cache<'a>>,
+    cache_control: Option<cache::Cache<'a>>,
     #[serde(flatten)]
     extra: Fields<'a>,
 }
@@ -227,7 +228,7 @@ fn known<'a>(
     };
     let extra =
         extra.map(|extra| writer.fields(at, extra, Weight::Minor, taken)).transpose()?.unwrap_or_default();
-    let cache_control = cache.map(|given| super::cache(at, given, writer)).transpose()?;
+    let cache_control = cache.map(|given| cache::write(at, given, writer)).transpose()?;
     Ok(Some(WireBlock::Known(Box::new(KnownBlock { content, cache_control, extra }))))
 }
 

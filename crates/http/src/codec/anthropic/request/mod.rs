@@ -9,8 +9,8 @@ use leverframe_core::{
     error::Failure,
     loss::Weight,
     model::{
-        CacheControl, CacheTtl, Dialect, Effort, Function, OutputFormat, Reasoning, Request, Sampling,
-        ServiceTier, Summary, ThinkingMode, Tool, ToolChoice,
+        Dialect, Effort, Function, OutputFormat, Reasoning, Request, Sampling, ServiceTier, Summary,
+        ThinkingMode, Tool, ToolChoice,
     },
 };
 use serde::Serialize;
@@ -19,7 +19,7 @@ use serde_json::value::RawValue;
 use self::messages::{System, WireMessage};
 pub(in crate::codec) use self::read::read;
 use crate::codec::{
-    Call, Encoded, Endpoint,
+    Call, Encoded, Endpoint, cache,
     path::Path,
     post,
     writer::{Fields, OwnedFields, Writer, invalid},
@@ -108,7 +108,7 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     service_tier: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    cache_control: Option<Cache<'a>>,
+    cache_control: Option<cache::Cache<'a>>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     stream: bool,
     #[serde(flatten)]
@@ -171,7 +171,7 @@ enum WireTool<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         strict: Option<bool>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        cache_control: Option<Cache<'a>>,
+        cache_control: Option<cache::Cache<'a>>,
         #[serde(flatten)]
         extra: Fields<'a>,
     },
@@ -193,17 +193,6 @@ struct Choice<'a> {
     name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     disable_parallel_tool_use: Option<bool>,
-}
-
-/// The end of a prompt cache.
-#[derive(Serialize)]
-struct Cache<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ttl: Option<&'static str>,
-    #[serde(flatten)]
-    extra: Fields<'a>,
 }
 
 /// The body, and the betas that go in a header.
@@ -245,7 +234,11 @@ fn body<'a>(call: Call<'a>, version: &str, writer: &mut Writer) -> Result<(Body<
         metadata: (user.is_some() || !metadata.is_empty())
             .then_some(Metadata { user_id: user, extra: metadata }),
         service_tier,
-        cache_control: request.cache.as_ref().map(|given| cache(Path::ROOT, given, writer)).transpose()?,
+        cache_control: request
+            .cache
+            .as_ref()
+            .map(|given| cache::write(Path::ROOT, given, writer))
+            .transpose()?,
         stream: call.stream,
         extra,
     };
@@ -388,7 +381,7 @@ fn function<'a>(at: Path<'_>, function: &'a Function, writer: &mut Writer) -> Re
         input_schema: function.parameters.as_raw(),
         // The default, which older versions do not know.
         strict: function.strict.filter(|strict| *strict),
-        cache_control: function.cache.as_ref().map(|given| cache(at, given, writer)).transpose()?,
+        cache_control: function.cache.as_ref().map(|given| cache::write(at, given, writer)).transpose()?,
         extra: writer.fields(at, &function.extra, Weight::Minor, &MODELLED)?,
     })
 }
@@ -434,15 +427,6 @@ fn service_tier<'a>(request: &'a Request, writer: &mut Writer) -> Result<Option<
             Ok(Some("auto"))
         }
     }
-}
-
-fn cache<'a>(at: Path<'_>, cache: &'a CacheControl, writer: &mut Writer) -> Result<Cache<'a>, Failure> {
-    let ttl = cache.ttl.map(|ttl| match ttl {
-        CacheTtl::FiveMinutes => "5m",
-        CacheTtl::OneHour => "1h",
-    });
-    let extra = writer.fields(at.field("cache"), &cache.extra, Weight::Minor, &["type"])?;
-    Ok(Cache { kind: "ephemeral", ttl, extra })
 }
 
 #[cfg(test)]

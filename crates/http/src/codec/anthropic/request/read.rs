@@ -4,16 +4,16 @@ use bytes::Bytes;
 use leverframe_core::{
     error::Failure,
     model::{
-        Block, CacheControl, CacheTtl, Effort, Function, Media, MediaSource, Message, Opaque, OutputFormat,
-        Reasoning, Request, Role, Schema, ServiceTier, Signature, Summary, Text, Thinking, ThinkingMode,
-        Tool, ToolCall, ToolChoice, ToolResult,
+        Block, Effort, Function, Media, MediaSource, Message, Opaque, OutputFormat, Reasoning, Request, Role,
+        Schema, ServiceTier, Signature, Summary, Text, Thinking, ThinkingMode, Tool, ToolCall, ToolChoice,
+        ToolResult,
     },
 };
 use serde_json::value::RawValue;
 
 use super::{super::wire, DIALECT};
 use crate::codec::{
-    Asked,
+    Asked, cache,
     object::{self, Object},
     path::Path,
     writer::invalid,
@@ -25,7 +25,7 @@ pub(in crate::codec) fn read(text: &str) -> Result<Asked, Failure> {
     let mut body = Object::parse(DIALECT, at, text)?;
     let mut request = Request::new(body.required(at, "model")?);
     let stream = body.flag(at, "stream")?.unwrap_or_default();
-    let blocks = content(at, &mut body, "system")?;
+    let blocks = body.content(at, "system", block)?;
     request.system = blocks.into_iter().map(|block| system(at, block)).collect::<Result<_, _>>()?;
     let messages = at.field("messages");
     for (nth, raw) in body.array(at, "messages")?.into_iter().enumerate() {
@@ -52,7 +52,7 @@ pub(in crate::codec) fn read(text: &str) -> Result<Asked, Failure> {
         "standard_only" => ServiceTier::Standard,
         _ => ServiceTier::Other(word),
     });
-    request.cache = cache(at, &mut body)?;
+    request.cache = cache::take(at, &mut body)?;
     request.extra.extend(body.rest());
     Ok(Asked { request, stream })
 }
@@ -76,26 +76,14 @@ fn message(at: Path<'_>, raw: &RawValue) -> Result<Message, Failure> {
         "system" => Role::System,
         _ => return Err(invalid(at.field("role"), "must be user, assistant or system")),
     };
-    let content = content(at, &mut object, "content")?;
+    let content = object.content(at, "content", block)?;
     Ok(Message { role, content, extra: object.rest() })
-}
-
-/// Nothing, a string, or blocks.
-fn content(at: Path<'_>, object: &mut Object<'_>, name: &str) -> Result<Vec<Block>, Failure> {
-    let Some(raw) = object.take(name) else { return Ok(Vec::new()) };
-    let at = at.field(name);
-    if let Ok(text) = serde_json::from_str::<String>(raw.get()) {
-        return Ok(vec![Block::text(text)]);
-    }
-    let wrong = |_| invalid(at, "must be a string or an array of content blocks");
-    let blocks: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(wrong)?;
-    blocks.into_iter().enumerate().map(|(nth, raw)| block(at.nth(nth), raw)).collect()
 }
 
 fn block(at: Path<'_>, raw: &RawValue) -> Result<Block, Failure> {
     let mut object = Object::parse(DIALECT, at, raw.get())?;
     let kind = object.required(at, "type")?;
-    let cache = cache(at, &mut object)?;
+    let cache = cache::take(at, &mut object)?;
     let block = match kind.as_str() {
         "text" => {
             let text = object.required(at, "text")?;
@@ -117,7 +105,7 @@ fn block(at: Path<'_>, raw: &RawValue) -> Result<Block, Failure> {
         }
         "tool_result" => Block::ToolResult(ToolResult {
             call_id: object.required(at, "tool_use_id")?,
-            content: content(at, &mut object, "content")?,
+            content: object.content(at, "content", block)?,
             is_error: object.flag(at, "is_error")?.unwrap_or_default(),
             cache,
             extra: object.rest(),
@@ -160,21 +148,6 @@ fn source(at: Path<'_>, object: &mut Object<'_>) -> Result<Option<(MediaSource, 
     Ok(Some(found).filter(|_| source.is_empty()))
 }
 
-fn cache(at: Path<'_>, object: &mut Object<'_>) -> Result<Option<CacheControl>, Failure> {
-    let Some(mut cache) = object.object(at, "cache_control")? else { return Ok(None) };
-    cache.take("type");
-    let raw = cache.take("ttl");
-    let ttl = match raw.map(RawValue::get) {
-        Some("\"5m\"") => Some(CacheTtl::FiveMinutes),
-        Some("\"1h\"") => Some(CacheTtl::OneHour),
-        _ => None,
-    };
-    if let Some(other) = raw.filter(|_| ttl.is_none()) {
-        cache.put_back("ttl", other);
-    }
-    Ok(Some(CacheControl { ttl, extra: cache.rest() }))
-}
-
 fn tool(at: Path<'_>, raw: &RawValue) -> Result<Tool, Failure> {
     let mut object = Object::parse(DIALECT, at, raw.get())?;
     let is_custom = object.string(at, "type")?.is_none_or(|kind| kind == "custom");
@@ -186,7 +159,7 @@ fn tool(at: Path<'_>, raw: &RawValue) -> Result<Tool, Failure> {
         description: object.string(at, "description")?,
         parameters: schema.into(),
         strict: object.flag(at, "strict")?,
-        cache: cache(at, &mut object)?,
+        cache: cache::take(at, &mut object)?,
         extra: object.rest(),
     }))
 }

@@ -7,8 +7,8 @@ mod losses;
 mod round_trip;
 
 use leverframe_core::model::{
-    Block, Citation, Extra, Field, Json, Losses, Media, MediaSource, Message, Opaque, Role, Schema,
-    Signature, Text, Thinking, ToolCall, ToolResult,
+    Block, CacheControl, CacheTtl, Citation, Extra, Field, Json, Losses, Media, MediaSource, Message, Opaque,
+    Role, Schema, Signature, Text, Thinking, ToolCall, ToolResult,
 };
 use secrecy::SecretString;
 use serde_json::{Value, json};

@@ -5,8 +5,8 @@ use leverframe_core::{
     error::Failure,
     loss::Weight,
     model::{
-        Block, CacheControl, CacheTtl, Citation, Extra, Family, Media, MediaSource, Message, Opaque, Request,
-        Role, Text, Thinking, ToolCall, ToolResult,
+        Block, CacheControl, Citation, Extra, Family, Media, MediaSource, Message, Opaque, Request, Role,
+        Text, Thinking, ToolCall, ToolResult,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 
 use super::{super::wire, DIALECT, Str};
 use crate::codec::{
+    cache,
     endpoint::{Compat, ReasoningField},
     path::Path,
     text,
@@ -81,7 +82,7 @@ enum WirePart<'a> {
         #[serde(flatten)]
         part: KnownPart<'a>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        cache_control: Option<Cache<'a>>,
+        cache_control: Option<cache::Cache<'a>>,
     },
     Opaque(&'a RawValue),
 }
@@ -139,17 +140,6 @@ struct File<'a> {
     file_data: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     filename: Option<&'a str>,
-    #[serde(flatten)]
-    extra: Fields<'a>,
-}
-
-/// `cache_control`, which OpenRouter has from Anthropic.
-#[derive(Serialize)]
-pub(super) struct Cache<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ttl: Option<&'static str>,
     #[serde(flatten)]
     extra: Fields<'a>,
 }
@@ -305,7 +295,7 @@ impl<'a> Written<'a, '_> {
     fn text(&mut self, at: Path<'_>, text: &'a Text) -> Result<WirePart<'a>, Failure> {
         self.writer.signature(at, text.signature.as_ref())?;
         let extra = self.writer.fields(at, &text.extra, Weight::Minor, &["type", "text", "cache_control"])?;
-        let cache_control = cache(at, text.cache.as_ref(), self.compat, self.writer)?;
+        let cache_control = cache_control(at, text.cache.as_ref(), self.compat, self.writer)?;
         Ok(WirePart::Known { part: KnownPart::Text { text: &text.text, extra }, cache_control })
     }
 
@@ -350,7 +340,7 @@ impl<'a> Written<'a, '_> {
             }
         };
         let extra = self.writer.fields(at, &media.extra, Weight::Minor, &["url"])?;
-        let cache_control = cache(at, media.cache.as_ref(), self.compat, self.writer)?;
+        let cache_control = cache_control(at, media.cache.as_ref(), self.compat, self.writer)?;
         let part = KnownPart::ImageUrl { image_url: ImageUrl { url, extra } };
         Ok(Some(WirePart::Known { part, cache_control }))
     }
@@ -362,7 +352,7 @@ impl<'a> Written<'a, '_> {
         };
         let format = audio_format(kind);
         let extra = self.writer.fields(at, &media.extra, Weight::Minor, &["data", "format"])?;
-        let cache_control = cache(at, media.cache.as_ref(), self.compat, self.writer)?;
+        let cache_control = cache_control(at, media.cache.as_ref(), self.compat, self.writer)?;
         let input_audio = InputAudio { data: BASE64_STANDARD.encode(bytes), format, extra };
         Ok(Some(WirePart::Known { part: KnownPart::InputAudio { input_audio }, cache_control }))
     }
@@ -385,7 +375,7 @@ impl<'a> Written<'a, '_> {
         let filename = filename.or_else(|| file_data.is_some().then_some("document"));
         let extra =
             self.writer.fields(at, &media.extra, Weight::Minor, &["file_id", "file_data", "filename"])?;
-        let cache_control = cache(at, media.cache.as_ref(), self.compat, self.writer)?;
+        let cache_control = cache_control(at, media.cache.as_ref(), self.compat, self.writer)?;
         let part = KnownPart::File { file: File { file_id, file_data, filename, extra } };
         Ok(Some(WirePart::Known { part, cache_control }))
     }
@@ -477,21 +467,14 @@ fn audio_format(media_type: &str) -> &str {
 }
 
 /// A cache's end, where the server knows it.
-pub(super) fn cache<'a>(
+pub(super) fn cache_control<'a>(
     at: Path<'_>,
     cache: Option<&'a CacheControl>,
     compat: &Compat,
     writer: &mut Writer,
-) -> Result<Option<Cache<'a>>, Failure> {
+) -> Result<Option<cache::Cache<'a>>, Failure> {
     match cache {
-        Some(cache) if compat.cache_control => {
-            let ttl = cache.ttl.map(|ttl| match ttl {
-                CacheTtl::FiveMinutes => "5m",
-                CacheTtl::OneHour => "1h",
-            });
-            let extra = writer.fields(at, &cache.extra, Weight::Minor, &["type"])?;
-            Ok(Some(Cache { kind: "ephemeral", ttl, extra }))
-        }
+        Some(cache) if compat.cache_control => cache::write(at, cache, writer).map(Some),
         cache => writer.no_cache(at, cache).map(|()| None),
     }
 }

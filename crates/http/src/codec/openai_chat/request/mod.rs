@@ -19,7 +19,7 @@ use serde_json::value::RawValue;
 use self::messages::WireMessage;
 pub(in crate::codec) use self::read::{empty_schema, read};
 use crate::codec::{
-    Call, Encoded, Endpoint,
+    Call, Encoded, Endpoint, cache,
     endpoint::Compat,
     path::Path,
     post,
@@ -123,7 +123,7 @@ enum WireTool<'a> {
         kind: &'static str,
         function: FunctionDefinition<'a>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        cache_control: Option<messages::Cache<'a>>,
+        cache_control: Option<cache::Cache<'a>>,
     },
     Opaque(&'a RawValue),
 }
@@ -302,7 +302,7 @@ fn function<'a>(
             strict: function.strict,
             extra: writer.fields(at, &function.extra, Weight::Minor, &MODELLED)?,
         },
-        cache_control: messages::cache(at, function.cache.as_ref(), compat, writer)?,
+        cache_control: messages::cache_control(at, function.cache.as_ref(), compat, writer)?,
     })
 }
 

@@ -3,16 +3,16 @@
 use leverframe_core::{
     error::Failure,
     model::{
-        Block, CacheControl, CacheTtl, Dialect, Effort, Extra, Field, Function, Json, Media, MediaSource,
-        Message, Opaque, OutputFormat, Reasoning, Refusal, Request, Role, Schema, Text, Tool, ToolCall,
-        ToolChoice, ToolResult,
+        Block, Dialect, Effort, Extra, Field, Function, Json, Media, MediaSource, Message, Opaque,
+        OutputFormat, Reasoning, Refusal, Request, Role, Schema, Text, Tool, ToolCall, ToolChoice,
+        ToolResult,
     },
 };
 use serde_json::value::RawValue;
 
 use super::{super::wire, DIALECT, read_service_tier};
 use crate::codec::{
-    Asked,
+    Asked, cache,
     object::{self, Object},
     path::Path,
     writer::invalid,
@@ -93,7 +93,7 @@ fn message(at: Path<'_>, raw: &RawValue, request: &mut Request) -> Result<(), Fa
             return Ok(());
         }
     };
-    let mut blocks = content(at, &mut object)?;
+    let mut blocks = object.content(at, "content", part)?;
     if role == Role::Assistant {
         if let Some(text) = object.string(at, "refusal")?.filter(|text| !text.is_empty()) {
             blocks.push(Block::Refusal(Refusal { text, extra: Extra::new() }));
@@ -123,7 +123,7 @@ fn only_text(block: Block) -> Option<Text> {
 /// Results that follow each other are one turn.
 fn tool_message(at: Path<'_>, mut object: Object<'_>, request: &mut Request) -> Result<(), Failure> {
     let call_id = object.required(at, "tool_call_id")?;
-    let content = content(at, &mut object)?;
+    let content = object.content(at, "content", part)?;
     let extra = object.rest();
     let result = Block::ToolResult(ToolResult { call_id, content, extra, ..ToolResult::default() });
     let is_result = |block: &Block| matches!(block, Block::ToolResult(_));
@@ -136,23 +136,11 @@ fn tool_message(at: Path<'_>, mut object: Object<'_>, request: &mut Request) -> 
     Ok(())
 }
 
-/// A message's content: nothing, a string, or parts.
-fn content(at: Path<'_>, object: &mut Object<'_>) -> Result<Vec<Block>, Failure> {
-    let Some(raw) = object.take("content") else { return Ok(Vec::new()) };
-    let at = at.field("content");
-    if let Ok(text) = serde_json::from_str::<String>(raw.get()) {
-        return Ok(vec![Block::text(text)]);
-    }
-    let wrong = |_| invalid(at, "must be a string or an array of content parts");
-    let parts: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(wrong)?;
-    parts.into_iter().enumerate().map(|(nth, raw)| part(at.nth(nth), raw)).collect()
-}
-
 /// One part. What has more fields than are modelled is kept as it is.
 fn part(at: Path<'_>, raw: &RawValue) -> Result<Block, Failure> {
     let mut object = Object::parse(DIALECT, at, raw.get())?;
     let kind = object.required(at, "type")?;
-    let cache = cache(at, &mut object)?;
+    let cache = cache::take(at, &mut object)?;
     let block = match kind.as_str() {
         "text" => {
             let text = object.required(at, "text")?;
@@ -212,23 +200,6 @@ fn file(at: Path<'_>, mut object: Object<'_>) -> Result<Block, Failure> {
     Ok(Block::Document(media(source, kind, title, object)))
 }
 
-/// `cache_control`, which OpenRouter has from Anthropic. One of another form
-/// stays where it is.
-fn cache(at: Path<'_>, object: &mut Object<'_>) -> Result<Option<CacheControl>, Failure> {
-    let Some(mut cache) = object.object(at, "cache_control")? else { return Ok(None) };
-    cache.take("type");
-    let raw = cache.take("ttl");
-    let ttl = match raw.map(RawValue::get) {
-        Some("\"5m\"") => Some(CacheTtl::FiveMinutes),
-        Some("\"1h\"") => Some(CacheTtl::OneHour),
-        _ => None,
-    };
-    if let Some(other) = raw.filter(|_| ttl.is_none()) {
-        cache.put_back("ttl", other);
-    }
-    Ok(Some(CacheControl { ttl, extra: cache.rest() }))
-}
-
 fn tool_call(at: Path<'_>, raw: &RawValue) -> Result<Block, Failure> {
     let mut object = Object::parse(DIALECT, at, raw.get())?;
     let kind = object.string(at, "type")?;
@@ -250,7 +221,7 @@ fn tool_call(at: Path<'_>, raw: &RawValue) -> Result<Block, Failure> {
 fn tool(at: Path<'_>, raw: &RawValue) -> Result<Tool, Failure> {
     let mut object = Object::parse(DIALECT, at, raw.get())?;
     let kind = object.required(at, "type")?;
-    let cache = cache(at, &mut object)?;
+    let cache = cache::take(at, &mut object)?;
     let function = object.object(at, "function")?;
     match function {
         Some(function) if kind == "function" && object.is_empty() => {

@@ -1,5 +1,7 @@
 //! Tests of the file beside this folder.
 
+use leverframe_core::model::Tokens;
+
 use super::*;
 
 fn usage(json: &str) -> Usage {

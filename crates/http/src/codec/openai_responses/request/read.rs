@@ -113,7 +113,7 @@ fn item(at: Path<'_>, raw: &RawValue) -> Result<(Role, Vec<Block>, Extra), Failu
         "function_call_output" | "custom_tool_call_output" => {
             let mut result = ToolResult {
                 call_id: object.required(at, "call_id")?,
-                content: content(at, &mut object, "output")?,
+                content: object.content(at, "output", part)?,
                 ..ToolResult::default()
             };
             result.extra = object.rest();
@@ -154,20 +154,8 @@ fn message(
         // An item of an earlier answer, in the same form.
         return Ok((role, wire::message_item(raw), Extra::new()));
     }
-    let blocks = content(at, &mut object, "content")?;
+    let blocks = object.content(at, "content", part)?;
     Ok((role, blocks, object.rest()))
-}
-
-/// Nothing, a string, or parts.
-fn content(at: Path<'_>, object: &mut Object<'_>, name: &str) -> Result<Vec<Block>, Failure> {
-    let Some(raw) = object.take(name) else { return Ok(Vec::new()) };
-    let at = at.field(name);
-    if let Ok(text) = serde_json::from_str::<String>(raw.get()) {
-        return Ok(vec![Block::text(text)]);
-    }
-    let wrong = |_| invalid(at, "must be a string or an array of content parts");
-    let parts: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(wrong)?;
-    parts.into_iter().enumerate().map(|(nth, raw)| part(at.nth(nth), raw)).collect()
 }
 
 fn part(at: Path<'_>, raw: &RawValue) -> Result<Block, Failure> {
