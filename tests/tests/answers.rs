@@ -1,9 +1,9 @@
 //! What a good answer carries, for each dialect.
 
 use futures_util::StreamExt;
-use leverframe_emulator::{Finish, Step};
-use leverframe_router::{Block, FinishReason, Request, StreamEvent, Tokens};
-use leverframe_tests::{DIALECTS, World, ask, lookup};
+use leverframe_emulator::{Finish, Provider as Fake, Step};
+use leverframe_router::{Block, FinishReason, Provider, Request, StreamEvent, Tokens};
+use leverframe_tests::{DIALECTS, World, ask, base, lookup};
 
 #[tokio::test]
 async fn a_stream_collects_to_what_a_plain_call_gives() {
@@ -142,4 +142,33 @@ async fn a_server_that_does_not_stream_is_streamed_for() {
     }
     assert_eq!(text, "All at once.");
     assert_eq!(stream.collect().await.expect("ended well").response.usage.total(), Some(4));
+}
+
+/// Found in review: a model's name alone found neither Responses nor always OpenAI.
+#[tokio::test]
+async fn a_models_name_alone_finds_where_it_is_at_home() {
+    let world = World::with(&["responses"], |builder| builder).await;
+    let answer = world.router.send(Request::new("gpt-test").user("hi")).await.expect("responses serves it");
+    assert_eq!(answer.attempts()[0].provider.as_str(), "responses");
+
+    let emulator = leverframe_emulator::Emulator::start().await.expect("loopback has free ports");
+    let compatible = |name: &str| {
+        let url = format!("{}/v1", emulator.base_url(Fake::OpenAi));
+        Provider::openai_compatible(name, &url, "k")
+    };
+    let build = |fallback: Option<&str>, own: Provider| {
+        let builder = base().provider(own).provider(leverframe_tests::provider(&emulator, "openai"));
+        let builder = fallback.into_iter().fold(builder, |builder, name| builder.fallback([name]));
+        builder.build()
+    };
+    let router = build(None, compatible("mine")).expect("valid");
+    let answer = router.send(Request::new("gpt-test").user("hi")).await.expect("openai serves it");
+    assert_eq!(answer.attempts()[0].provider.as_str(), "openai");
+    let answer = router.send(Request::new("mine/gpt-test").user("hi")).await.expect("it was named");
+    assert_eq!(answer.attempts()[0].provider.as_str(), "mine");
+    let error = router.send(Request::new("default").user("hi")).await.expect_err("mine has no default");
+    assert!(error.to_string().contains("default_model"), "{error}");
+    let error = build(Some("mine"), compatible("mine")).expect_err("nothing to fall back to");
+    assert!(error.to_string().contains("default_model"), "{error}");
+    assert!(build(Some("mine"), compatible("mine").default_model("llama")).is_ok());
 }

@@ -28,10 +28,11 @@ pub struct Loss {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Weight {
-    /// The question stays as it is: signatures and thinking of other
-    /// providers, hints to caches, labels.
+    /// The question stays as it is, and the answer is one to it: signatures
+    /// and thinking of other providers, hints to caches, labels, how tokens are
+    /// drawn, how hard to think, what comes beside the answer.
     Minor,
-    /// The answer may be another one.
+    /// Part of the question, or of the form the answer must have.
     Major,
 }
 

@@ -19,7 +19,7 @@ pub const MAX_MESSAGES: usize = 100_000;
 /// Anthropic's own limit is 32 MB.
 pub const MAX_CONTENT_BYTES: usize = 32 << 20;
 /// Most tools in a request.
-pub const MAX_TOOLS: usize = 128;
+pub const MAX_TOOLS: usize = 1024;
 /// Longest tool name, in bytes (Anthropic and Gemini; OpenAI takes 64).
 pub const MAX_TOOL_NAME: usize = 128;
 /// Most stop sequences anywhere; dialects allow fewer.
@@ -106,7 +106,8 @@ fn check_model(request: &Request) -> Result<(), ValidationError> {
 
 fn check_messages(request: &Request) -> Result<(), ValidationError> {
     let messages = &request.messages;
-    if messages.is_empty() {
+    // What goes on elsewhere (OpenAI `previous_response_id`) may have none.
+    if messages.is_empty() && request.extra.is_empty() {
         return Err(wrong("messages", "is empty; add at least one user message"));
     }
     if messages.len() > MAX_MESSAGES {
@@ -245,9 +246,6 @@ fn check_sampling(request: &Request) -> Result<(), ValidationError> {
     if sampling.top_k == Some(0) {
         return Err(wrong("top_k", "is 0; it must be at least 1"));
     }
-    if request.max_output_tokens == Some(0) {
-        return Err(wrong("max_output_tokens", "is 0; it must be at least 1"));
-    }
     if request.stop_sequences.len() > MAX_STOP_SEQUENCES {
         return Err(wrong("stop_sequences", format!("has more than {MAX_STOP_SEQUENCES} entries")));
     }
@@ -278,7 +276,9 @@ fn check_tools(request: &Request) -> Result<(), ValidationError> {
             return Err(wrong(format!("tools[{at}].parameters"), "must be a JSON Schema object"));
         }
     }
-    let known = |name: &String| request.tools.iter().any(|tool| tool.name() == Some(name));
+    // Providers' own tools have names that are not known here.
+    let known =
+        |name: &String| request.tools.iter().any(|tool| tool.name().is_none_or(|known| known == name));
     let unknown =
         |name: &String| Err(wrong("tool_choice", format!("names {name:?}, which is not among the tools")));
     match &request.tool_choice {
@@ -319,7 +319,6 @@ mod tests {
             (hello().temperature(9.0), "temperature"),
             (hello().temperature(f64::NAN), "temperature"),
             (hello().top_p(-0.1), "top_p"),
-            (hello().max_output_tokens(0), "max_output_tokens"),
             (hello().stop(""), "stop_sequences[0]"),
             (hello().timeout(std::time::Duration::ZERO), "timeout"),
             (hello().tool(tool("a b", "{}")), "tools[0].name"),

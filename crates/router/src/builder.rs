@@ -108,6 +108,10 @@ impl Builder {
         crate::env::read(self, |name| std::env::var(name).ok())
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.providers.is_empty()
+    }
+
     /// Adds a provider. Providers fall back in the order they are added.
     pub fn provider(mut self, provider: Provider) -> Self {
         self.providers.push(provider);
@@ -227,6 +231,15 @@ impl Builder {
             Some(names) => names.iter().map(|name| position("fallback", name)).collect::<Result<_, _>>()?,
             None => (0..providers.len()).collect(),
         };
+        if let Some(names) = &self.fallback
+            && let Some(name) = names.iter().zip(&fallback).find_map(|(name, place)| {
+                providers.get(*place).is_some_and(|provider| provider.default_model.is_none()).then_some(name)
+            })
+        {
+            let problem =
+                format!("names {name}, which has no model to fall back to; set Provider::default_model");
+            return Err(BuildError::Setting(ConfigError { setting: "fallback", problem }));
+        }
         // A provider named twice is still one to fall back to.
         let mut named = std::collections::HashSet::new();
         fallback.retain(|place| named.insert(*place));
@@ -278,6 +291,7 @@ fn configure(providers: &[Provider]) -> Result<Vec<Configured>, BuildError> {
             name,
             endpoint,
             default_model: provider.default_model.clone(),
+            native: provider.native,
             key: Arc::new(KeyGuard::new(limit)),
         });
     }

@@ -66,7 +66,7 @@ pub(crate) fn read(
         builder = builder.provider(provider);
         found = true;
     }
-    if !found {
+    if !found && builder.is_empty() {
         return Err(BuildError::NoKeys);
     }
     if let Some(name) = lookup("DEFAULT_PROVIDER") {

@@ -1,5 +1,7 @@
 //! A provider: where it is, how it is spoken to, what it may be asked.
 
+use std::fmt;
+
 use leverframe_core::model::Dialect;
 use leverframe_http::codec::{Auth, Compat, Endpoint, ReasoningField};
 use secrecy::SecretString;
@@ -8,13 +10,15 @@ use secrecy::SecretString;
 /// [`Provider::gemini`] or [`Provider::openai`] and change what differs.
 ///
 /// `Debug` does not show the key.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Provider {
     pub(crate) name: String,
     pub(crate) dialect: Dialect,
     pub(crate) base_url: String,
     pub(crate) key: SecretString,
-    pub(crate) default_model: String,
+    pub(crate) default_model: Option<String>,
+    /// Whether models are looked for here by their name alone.
+    pub(crate) native: bool,
     pub(crate) requests_per_minute: Option<u32>,
     pub(crate) api_version: Option<String>,
     pub(crate) auth: Option<Auth>,
@@ -30,7 +34,8 @@ impl Provider {
             dialect,
             base_url: Endpoint::default_base_url(dialect).to_owned(),
             key,
-            default_model: default_model.to_owned(),
+            default_model: Some(default_model.to_owned()),
+            native: true,
             requests_per_minute: None,
             api_version: None,
             auth: None,
@@ -64,10 +69,12 @@ impl Provider {
     /// usually ends in `/v1`.
     ///
     /// Nothing is taken for granted that was not there from the beginning;
-    /// [`compat`](Self::compat) switches on what the server has. Give it a
-    /// [`default_model`](Self::default_model) of its own.
+    /// [`compat`](Self::compat) switches on what the server has. Its models are
+    /// asked for as `name/model`, and it stands in for others once it has a
+    /// [`default_model`](Self::default_model).
     pub fn openai_compatible(name: &str, base_url: &str, key: impl Into<SecretString>) -> Self {
-        let mut provider = Self::new(name, Dialect::OpenAiChat, "default", key.into()).base_url(base_url);
+        let mut provider = Self::new(name, Dialect::OpenAiChat, "", key.into()).base_url(base_url);
+        (provider.default_model, provider.native) = (None, false);
         provider.compat = Compat::conservative();
         provider
     }
@@ -76,7 +83,8 @@ impl Provider {
     /// the API version is a date such as `2024-10-21`.
     pub fn azure(resource: &str, api_version: &str, key: impl Into<SecretString>) -> Self {
         let base = format!("https://{resource}.openai.azure.com/openai/deployments/{{model}}");
-        let mut provider = Self::new("azure", Dialect::OpenAiChat, "default", key.into()).base_url(base);
+        let mut provider = Self::new("azure", Dialect::OpenAiChat, "", key.into()).base_url(base);
+        (provider.default_model, provider.native) = (None, false);
         provider.auth = Some(Auth::ApiKey);
         provider.api_version(api_version)
     }
@@ -85,6 +93,13 @@ impl Provider {
     pub fn ollama() -> Self {
         let provider = Self::openai_compatible("ollama", "http://127.0.0.1:11434/v1", "none");
         provider.auth(Auth::None).compat(Compat { top_k: true, ..Compat::conservative() })
+    }
+
+    /// vLLM at `base_url`, called `vllm`, for example `http://127.0.0.1:8000/v1`.
+    pub fn vllm(base_url: &str, key: impl Into<SecretString>) -> Self {
+        let reasoning = Some(ReasoningField::ReasoningContent);
+        let compat = Compat { top_k: true, reasoning, ..Compat::conservative() };
+        Self::openai_compatible("vllm", base_url, key).compat(compat)
     }
 
     /// Groq, called `groq`.
@@ -141,7 +156,7 @@ impl Provider {
     /// the name `default` means for the default provider.
     #[must_use]
     pub fn default_model(mut self, model: impl Into<String>) -> Self {
-        self.default_model = model.into();
+        self.default_model = Some(model.into());
         self
     }
 
@@ -180,5 +195,16 @@ impl Provider {
     pub fn header(mut self, name: impl Into<String>, value: impl Into<SecretString>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
+    }
+}
+
+impl fmt::Debug for Provider {
+    /// Neither the key nor the address, which may have a password in it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Provider")
+            .field("name", &self.name)
+            .field("dialect", &self.dialect)
+            .field("default_model", &self.default_model)
+            .finish_non_exhaustive()
     }
 }

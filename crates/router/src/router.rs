@@ -125,7 +125,9 @@ pub(crate) struct Inner {
 pub(crate) struct Configured {
     pub(crate) name: ProviderName,
     pub(crate) endpoint: Endpoint,
-    pub(crate) default_model: String,
+    pub(crate) default_model: Option<String>,
+    /// Whether it is where the models of its dialect are at home.
+    pub(crate) native: bool,
     pub(crate) key: Arc<KeyGuard>,
 }
 

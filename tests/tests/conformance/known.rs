@@ -69,9 +69,12 @@ const KNOWN: &[Known] = &[
 ];
 
 /// Why a case differs in this, if it may.
-pub(crate) fn why(case: &Case, difference: &str) -> Option<&'static str> {
+pub(crate) fn why(of: &str, case: &Case, difference: &str) -> Option<&'static str> {
     let known = KNOWN.iter().find(|known| {
-        known.provider == case.provider && known.name == case.name && difference.starts_with(known.what)
+        known.of == of
+            && known.provider == case.provider
+            && known.name == case.name
+            && difference.starts_with(known.what)
     });
     known.map(|known| known.why)
 }

@@ -38,7 +38,7 @@ fn run(what: &str, check: impl Fn(&Case) -> Option<Vec<String>>) {
     for case in &cases {
         let Some(differences) = check(case) else { continue };
         let (explained, open): (Vec<_>, Vec<_>) =
-            differences.into_iter().partition(|difference| known::why(case, difference).is_some());
+            differences.into_iter().partition(|difference| known::why(what, case, difference).is_some());
         for difference in &open {
             let _ = writeln!(problems, "{}/{}: {difference}", case.provider, case.name);
         }

@@ -104,14 +104,16 @@ impl Fitting<'_, '_> {
         self.drop_if(
             Feature::Penalties,
             Minor,
-            "presence_penalty, frequency_penalty",
-            |request| {
-                request.sampling.presence_penalty.is_some() || request.sampling.frequency_penalty.is_some()
-            },
-            |request| {
-                request.sampling.presence_penalty = None;
-                request.sampling.frequency_penalty = None;
-            },
+            "presence_penalty",
+            |request| request.sampling.presence_penalty.is_some(),
+            |request| request.sampling.presence_penalty = None,
+        )?;
+        self.drop_if(
+            Feature::Penalties,
+            Minor,
+            "frequency_penalty",
+            |request| request.sampling.frequency_penalty.is_some(),
+            |request| request.sampling.frequency_penalty = None,
         )?;
         self.drop_if(
             Feature::Logprobs,
@@ -162,6 +164,12 @@ impl Fitting<'_, '_> {
             self.request.to_mut().reasoning = None;
             return Ok(());
         }
+        let off = asked.thinking == Some(ThinkingMode::Off) || asked.effort == Some(Effort::None);
+        if off && support.off == Some(false) {
+            self.report.note(Weight::Minor, "reasoning", "the model always reasons; it is left out")?;
+            self.request.to_mut().reasoning = None;
+            return Ok(());
+        }
         let effort = asked.effort.filter(|effort| *effort != Effort::None);
         let budget = matches!(asked.thinking, Some(ThinkingMode::Budget(_)));
         if effort.is_some_and(|effort| self.capabilities.refuses_effort(effort)) {
@@ -198,8 +206,18 @@ impl Fitting<'_, '_> {
             Feature::ForcedTool,
             Weight::Major,
             "tool_choice",
-            |request| matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_))),
-            |request| request.tool_choice = Some(ToolChoice::Auto),
+            |request| {
+                let forced = matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
+                forced || matches!(request.tool_choice, Some(ToolChoice::Allowed { required: true, .. }))
+            },
+            |request| {
+                request.tool_choice = match request.tool_choice.take() {
+                    Some(ToolChoice::Allowed { names, .. }) => {
+                        Some(ToolChoice::Allowed { required: false, names })
+                    }
+                    _ => Some(ToolChoice::Auto),
+                };
+            },
         )?;
         self.drop_if(
             Feature::ParallelTools,
@@ -236,16 +254,40 @@ impl Fitting<'_, '_> {
         };
         let mut found = false;
         for (at, message) in self.request.messages.iter().enumerate() {
-            for (nth, block) in message.content.iter().enumerate().filter(|(_, block)| is_refused(block)) {
-                let why = format!("the model takes no {}; it is left out", block.kind());
-                self.report.note(Weight::Major, format!("messages[{at}].content[{nth}]"), why)?;
-                found = true;
+            for (nth, block) in message.content.iter().enumerate() {
+                let field = format!("messages[{at}].content[{nth}]");
+                let mut note = |block: &Block, field: String| {
+                    found = true;
+                    let why = format!("the model takes no {}; it is left out", block.kind());
+                    self.report.note(Weight::Major, field, why)
+                };
+                match block {
+                    block if is_refused(block) => note(block, field)?,
+                    Block::ToolResult(result) => {
+                        let inside = result.content.iter().enumerate().filter(|(_, block)| is_refused(block));
+                        for (inner, block) in inside {
+                            note(block, format!("{field}.content[{inner}]"))?;
+                        }
+                    }
+                    _ => {}
+                }
             }
         }
         if found {
             let messages = &mut self.request.to_mut().messages;
-            messages.iter_mut().for_each(|message| message.content.retain(|block| !is_refused(block)));
+            for message in messages.iter_mut() {
+                message.content.retain(|block| !is_refused(block));
+                for block in &mut message.content {
+                    if let Block::ToolResult(result) = block {
+                        result.content.retain(|block| !is_refused(block));
+                    }
+                }
+            }
             messages.retain(|message| !message.content.is_empty() || !message.extra.is_empty());
+            if messages.is_empty() {
+                let why = "nothing is left that the model takes; ask one that does".to_owned();
+                return Err(Loss { field: "messages".to_owned(), why, weight: Weight::Major }.into());
+            }
         }
         Ok(())
     }
@@ -254,7 +296,7 @@ impl Fitting<'_, '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Function, Json, Losses, Media, Message, Reasoning, Schema};
+    use crate::model::{Function, Json, Losses, Media, Message, Reasoning, Schema, ToolResult};
 
     #[test]
     fn a_model_of_which_nothing_is_known_takes_everything() {
@@ -325,6 +367,33 @@ mod tests {
             (request.reasoning(Reasoning::effort(Effort::None)), 0),
         ] {
             assert_eq!(capabilities.fit(&request).expect("minor").1.len(), losses);
+        }
+    }
+
+    #[test]
+    fn what_is_inside_a_result_is_looked_at_and_nothing_at_all_is_not_sent() {
+        let mut capabilities = Capabilities::default();
+        capabilities.features.insert(Feature::Image, super::super::Answer::Refuses);
+        let picture = || Block::Image(Media::url("http://x/y.png"));
+        let result = ToolResult { content: vec![picture(), Block::text("x")], ..ToolResult::new("a", "") };
+        let turn = |block| Message::new(Role::User, vec![block]);
+        let request = Request::new("m").message(turn(Block::ToolResult(result))).losses(Losses::Allow);
+        let (_, losses) = capabilities.fit(&request).expect("allowed");
+        assert_eq!(losses[0].field, "messages[0].content[0].content[0]");
+        let request = Request::new("m").message(turn(picture())).losses(Losses::Allow);
+        assert!(capabilities.fit(&request).expect_err("nothing is left").message.starts_with("messages: "));
+    }
+
+    #[test]
+    fn a_model_that_always_reasons_cannot_be_kept_from_it() {
+        let mut capabilities =
+            Capabilities { reasoning: Some(Default::default()), ..Capabilities::default() };
+        let support = capabilities.reasoning.as_mut().expect("set");
+        (support.by, support.off) = (vec![Control::Effort], Some(false));
+        for off in [Reasoning::off(), Reasoning::effort(Effort::None)] {
+            let request = Request::new("m").user("x").reasoning(off);
+            let (fitted, losses) = capabilities.fit(&request).expect("minor");
+            assert_eq!((fitted.reasoning.as_ref(), losses[0].field.as_str()), (None, "reasoning"));
         }
     }
 

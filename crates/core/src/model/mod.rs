@@ -33,6 +33,6 @@ pub use settings::{
     CacheControl, CacheTtl, Effort, Losses, OutputFormat, Reasoning, SafetySetting, Sampling, Schema,
     ServiceTier, Summary, ThinkingMode,
 };
-pub use stream::{Place, StreamEvent};
+pub use stream::{AUDIO_PIECES, Place, StreamEvent};
 pub use tool::{Function, Tool, ToolChoice};
 pub use usage::{Tokens, Usage};

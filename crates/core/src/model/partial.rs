@@ -3,8 +3,8 @@
 use bytestring::ByteString;
 
 use super::{
-    Block, Extra, FinishReason, Place, Refusal, Response, Signature, StreamEvent, Text, Thinking, ToolCall,
-    Usage,
+    Block, Dialect, Extra, Field, FinishReason, Json, Place, Refusal, Response, Signature, StreamEvent, Text,
+    Thinking, ToolCall, Usage,
 };
 
 /// Folds stream events into the response a non-streaming call would give.
@@ -21,8 +21,20 @@ pub struct Partial {
     usage: Usage,
     message_extra: Extra,
     extra: Extra,
+    /// Lists that are added to, each under its place and name.
+    lists: Vec<List>,
     finish: Option<(FinishReason, ByteString, Option<ByteString>)>,
     ended: bool,
+}
+
+/// A list that grows. Its elements are joined as text and parsed once, when the
+/// answer is whole: parsing it each time would take time quadratic in its length.
+#[derive(Clone, Debug, PartialEq)]
+struct List {
+    of: Place,
+    dialect: Dialect,
+    name: String,
+    elements: String,
 }
 
 /// Proof that the provider's own terminal frame was seen, without which a
@@ -82,19 +94,8 @@ impl Partial {
                 Some(Block::ToolCall(call)) => call.arguments.push_str(&arguments),
                 _ => self.open(index, Block::ToolCall(ToolCall::new("", "", &*arguments))),
             },
-            StreamEvent::Extra { of, field, append } => {
-                let extra = match of {
-                    Place::Block(index) => self.block(index).and_then(Block::extra_mut),
-                    Place::Message => Some(&mut self.message_extra),
-                    Place::Answer => Some(&mut self.extra),
-                };
-                match (extra, append) {
-                    (Some(extra), true) => extra.append(*field),
-                    (Some(extra), false) => extra.set(*field),
-                    // A field of a block that is not there belongs to nothing.
-                    (None, _) => {}
-                }
-            }
+            StreamEvent::Extra { of, field, append: true } => self.append(of, *field),
+            StreamEvent::Extra { of, field, append: false } => self.set(of, *field),
             StreamEvent::Opaque { index, block } => self.open(index, Block::Opaque(block)),
             StreamEvent::BlockEnd { .. } => {}
             StreamEvent::Usage(usage) => self.usage = usage,
@@ -102,6 +103,50 @@ impl Partial {
                 self.finish = Some((reason, raw, stop_sequence));
             }
             StreamEvent::End => self.ended = true,
+        }
+    }
+
+    fn set(&mut self, of: Place, field: Field) {
+        let extra = match of {
+            Place::Block(index) => self.block(index).and_then(Block::extra_mut),
+            Place::Message => Some(&mut self.message_extra),
+            Place::Answer => Some(&mut self.extra),
+        };
+        // A field of a block that is not there belongs to nothing.
+        if let Some(extra) = extra {
+            extra.set(field);
+        }
+    }
+
+    fn append(&mut self, of: Place, field: Field) {
+        let text = field.value.as_str().trim();
+        let Some(elements) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) else {
+            return self.set(of, field);
+        };
+        let elements = elements.trim();
+        let same =
+            |list: &&mut List| list.of == of && list.dialect == field.dialect && list.name == field.name;
+        match self.lists.iter_mut().find(same) {
+            Some(list) => {
+                let comma = if list.elements.is_empty() || elements.is_empty() { "" } else { "," };
+                list.elements.push_str(comma);
+                list.elements.push_str(elements);
+            }
+            None => {
+                let Field { dialect, name, .. } = &field;
+                let (name, elements) = (name.clone(), elements.to_owned());
+                self.lists.push(List { of, dialect: *dialect, name, elements });
+            }
+        }
+    }
+
+    /// Makes fields of the lists.
+    fn close_lists(&mut self) {
+        for List { of, dialect, name, elements } in std::mem::take(&mut self.lists) {
+            // Elements of arrays that were parsed make one that can be.
+            if let Ok(value) = Json::parse(format!("[{elements}]")) {
+                self.set(of, Field { dialect, name, value });
+            }
         }
     }
 
@@ -172,7 +217,8 @@ impl Partial {
     }
 
     /// The whole answer.
-    pub(crate) fn into_response(self, _proof: TerminalFrame) -> Response {
+    pub(crate) fn into_response(mut self, _proof: TerminalFrame) -> Response {
+        self.close_lists();
         let (finish, raw, stop_sequence) = match self.finish {
             Some((reason, raw, stop)) => (reason, Some(raw.to_string()), stop),
             None => (FinishReason::Other, None, None),
@@ -226,6 +272,25 @@ mod tests {
         partial.push(StreamEvent::End);
         let proof = partial.terminal_frame().expect("End was pushed");
         assert_eq!(partial.into_response(proof).text(), "Hello");
+    }
+
+    /// Found in review: each piece used to parse the whole list again.
+    #[test]
+    fn a_list_that_grows_takes_time_in_proportion() {
+        const PIECES: usize = 200_000;
+        let piece = |nth: usize| StreamEvent::Extra {
+            of: Place::Answer,
+            field: Box::new(Field {
+                dialect: Dialect::OpenAiChat,
+                name: "logprobs.content".to_owned(),
+                value: Json::parse(format!("[ {nth} ]")).expect("JSON"),
+            }),
+            append: true,
+        };
+        let response = fold((0..PIECES).map(piece).chain([StreamEvent::End])).whole().expect("whole");
+        let list = response.extra.get(Dialect::OpenAiChat, "logprobs.content").expect("kept").as_str();
+        let numbers: Vec<usize> = serde_json::from_str(list).expect("a list of numbers");
+        assert!(numbers.into_iter().eq(0..PIECES));
     }
 
     #[test]

@@ -209,7 +209,8 @@ pub enum Losses {
     /// next route is tried.
     Refuse,
     /// What leaves the question as it is: signatures and thinking of other
-    /// providers, hints to caches, labels, who is asking.
+    /// providers, hints to caches, labels, who is asking, how tokens are drawn,
+    /// how hard to think, what comes beside the answer (log probabilities).
     #[default]
     AllowMinor,
     /// Everything, down to content.

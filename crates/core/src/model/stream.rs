@@ -109,11 +109,14 @@ pub enum StreamEvent {
     /// The provider's terminal frame: the answer is whole. Always last.
     ///
     /// What counts as terminal is the dialect's rule (Anthropic
-    /// `message_stop`; OpenAI `[DONE]`, or the end of the body after a finish
-    /// reason; Gemini the end of the body after a finish reason). A body that
+    /// `message_stop`; OpenAI Chat `[DONE]`, or the end of the body after a finish
+    /// reason; OpenAI Responses `response.completed`; Gemini the end of the body after a finish reason). A body that
     /// ends without it was interrupted.
     End,
 }
+
+/// The field with the pieces of an answer in sound, one after the other.
+pub const AUDIO_PIECES: &str = "audio_pieces";
 
 /// What of an answer a field belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,10 +209,11 @@ impl StreamEvent {
             | Self::RefusalDelta { text, .. }
             | Self::ThinkingDelta { text, .. } => !text.is_empty(),
             Self::ToolCallStart { .. } | Self::ToolCallDelta { .. } | Self::Opaque { .. } => true,
+            // A piece of sound, of which the message consists (OpenAI Chat).
+            Self::Extra { field, append, .. } => *append && field.name == AUDIO_PIECES,
             Self::Start { .. }
             | Self::Signature { .. }
             | Self::Citation { .. }
-            | Self::Extra { .. }
             | Self::BlockEnd { .. }
             | Self::Usage(_)
             | Self::Finish { .. }

@@ -73,6 +73,10 @@ impl<'a> Scan<'a> {
         let start = self.at_value()?;
         let escaped = self.skip_string()?;
         let inside = self.text.get(start + 1..self.at.checked_sub(1)?)?;
+        // Control characters have to be escaped; serde_json says so.
+        if inside.bytes().any(|byte| byte < 0x20) {
+            return None;
+        }
         match escaped {
             false => Some(Text::from(inside)),
             true => unescape(inside).map(Text::from),

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use leverframe_core::{
-    catalog::Capabilities,
-    error::{Exposure, Failure, NextRoute as MayMoveOn},
+    catalog::{Capabilities, Feature},
+    error::{ErrorKind, Exposure, Failure, NextRoute as MayMoveOn},
     lifecycle::{
         FallbackToProvider, Idle, InitiateRequest, Lifecycle, NextRoute, On, Ready, RequestFailed,
         Requesting, Route, ValidateRequest, Validating, ValidationFailed, ValidationPassed,
     },
-    model::Request,
+    model::{Dialect, Request},
     validate::validate,
 };
 use leverframe_http::codec::{self, Call, Encoded};
@@ -79,6 +79,16 @@ impl Drive<'_> {
         let Some(capabilities) = self.inner.capabilities(route) else {
             return codec::encode(endpoint, Call { request, model, stream });
         };
+        let provider = self.inner.provider_of(route);
+        if route.dialect == Dialect::OpenAiChat
+            && provider.native
+            && capabilities.refuses(Feature::ChatCompletions, false)
+        {
+            let message = format!(
+                "model: {model} is to be had over OpenAI Responses only; use Provider::openai_responses, or OPENAI_API=responses"
+            );
+            return Err(Failure::new(ErrorKind::Unsupported, message));
+        }
         let (fitting, mut losses) = capabilities.fit(request)?;
         let mut encoded = codec::encode(endpoint, Call { request: &fitting, model, stream })?;
         losses.append(&mut encoded.losses);

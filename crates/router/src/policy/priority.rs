@@ -8,7 +8,7 @@ use std::sync::Arc;
 use leverframe_core::{
     error::{ErrorKind, Failure},
     lifecycle::Route,
-    model::Dialect,
+    model::Family,
 };
 
 use crate::router::{Configured, Inner};
@@ -16,19 +16,19 @@ use crate::router::{Configured, Inner};
 /// The model name that means the default provider's own choice.
 const DEFAULT: &str = "default";
 
-/// Which provider serves a model, by how the providers name their models.
-fn dialect_of(model: &str) -> Option<Dialect> {
-    const PREFIXES: [(&str, Dialect); 8] = [
-        ("claude", Dialect::Anthropic),
-        ("gemini", Dialect::Gemini),
-        ("gemma", Dialect::Gemini),
-        ("gpt-", Dialect::OpenAiChat),
-        ("chatgpt", Dialect::OpenAiChat),
-        ("o1", Dialect::OpenAiChat),
-        ("o3", Dialect::OpenAiChat),
-        ("o4", Dialect::OpenAiChat),
+/// Whose model it is, by how the three name theirs.
+fn family_of(model: &str) -> Option<Family> {
+    const PREFIXES: [(&str, Family); 8] = [
+        ("claude", Family::Anthropic),
+        ("gemini", Family::Google),
+        ("gemma", Family::Google),
+        ("gpt-", Family::OpenAi),
+        ("chatgpt", Family::OpenAi),
+        ("o1", Family::OpenAi),
+        ("o3", Family::OpenAi),
+        ("o4", Family::OpenAi),
     ];
-    PREFIXES.iter().find(|(prefix, _)| model.starts_with(prefix)).map(|(_, dialect)| *dialect)
+    PREFIXES.iter().find(|(prefix, _)| model.starts_with(prefix)).map(|(_, family)| *family)
 }
 
 /// The routes for `model`, best first. Never empty.
@@ -43,7 +43,8 @@ pub(crate) fn plan(inner: &Inner, model: &str) -> Result<Vec<Arc<Route>>, Failur
         .iter()
         .filter_map(|place| inner.providers.get(*place))
         .filter(|provider| provider.name != first.name)
-        .map(|provider| route(provider, &provider.default_model));
+        // Without a model of its own a provider cannot stand in.
+        .filter_map(|provider| Some(route(provider, provider.default_model.as_deref()?)));
     Ok(std::iter::once(route(first, name)).chain(fallbacks).collect())
 }
 
@@ -55,7 +56,12 @@ fn primary<'a>(inner: &'a Inner, model: &'a str) -> Result<(&'a Configured, &'a 
     if model == DEFAULT
         && let Some(provider) = inner.providers.get(inner.default_provider)
     {
-        return Ok((provider, &provider.default_model));
+        let model = provider.default_model.as_deref().ok_or_else(|| {
+            let message =
+                format!("provider {} has no default model; set Provider::default_model", provider.name);
+            Failure::new(ErrorKind::ModelNotFound, message)
+        })?;
+        return Ok((provider, model));
     }
     // `provider/model` names the provider; a slash may also be part of a model's name.
     if let Some((name, model)) = model.split_once('/')
@@ -63,7 +69,10 @@ fn primary<'a>(inner: &'a Inner, model: &'a str) -> Result<(&'a Configured, &'a 
     {
         return Ok((provider, model));
     }
-    let serves = |provider: &&Configured| Some(provider.endpoint.dialect()) == dialect_of(model);
+    // A server that only speaks like OpenAI is not asked for OpenAI's models by accident.
+    let family = family_of(model);
+    let serves =
+        |provider: &&Configured| provider.native && Some(provider.endpoint.dialect().family()) == family;
     inner.providers.iter().find(serves).map(|provider| (provider, model)).ok_or_else(|| {
         let names: Vec<_> = inner.providers.iter().map(|provider| provider.name.as_str()).collect();
         let message = format!(

@@ -34,7 +34,7 @@ pub(in crate::codec) struct Reader {
     open: Vec<(u32, Open)>,
     /// The next block's index with us.
     next: u32,
-    /// A good stop reason was seen: the answer is there, but for its last frame.
+    /// `message_stop` was seen.
     ended: bool,
 }
 

@@ -25,7 +25,7 @@ pub(super) fn text<'a>(data: &'a str, id: Option<&str>, model: Option<&str>) -> 
     };
     Scan::whole(data, |scan, name| match name {
         "candidates" if text.is_none() => scan.array(|scan| candidate(scan, &mut text)),
-        "usageMetadata" => {
+        "usageMetadata" if usage.is_none() => {
             usage = Some(usage::scan(scan)?);
             Some(())
         }
@@ -57,7 +57,7 @@ fn part<'a>(scan: &mut Scan<'a>, text: &mut Option<Text<'a>>) -> Option<()> {
         return None; // there are others
     }
     scan.object(|scan, name| match name {
-        "text" => {
+        "text" if text.is_none() => {
             *text = Some(scan.string()?);
             Some(())
         }

@@ -47,7 +47,8 @@ pub(super) fn scan(scan: &mut Scan<'_>) -> Option<Usage> {
             // Modalities are words here, which are numbers elsewhere.
             _ if name.ends_with("Details") => {
                 let details = scan.raw()?;
-                let plain = details == "[]" || details.contains("\"modality\":\"");
+                let words = details.matches("\"modality\":\"").count();
+                let plain = words == details.matches("\"modality\"").count();
                 return (plain && !details.contains("AUDIO")).then_some(());
             }
             _ => return scan.skip().map(|_| ()),

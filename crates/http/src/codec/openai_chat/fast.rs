@@ -26,7 +26,7 @@ fn choice<'a>(scan: &mut Scan<'a>, text: &mut Option<Text<'a>>) -> Option<()> {
     }
     scan.object(|scan, name| match name {
         "delta" => scan.object(|scan, name| match name {
-            "content" => {
+            "content" if text.is_none() => {
                 *text = Some(scan.string()?);
                 Some(())
             }

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use bytestring::ByteString;
 use leverframe_core::{
     error::{ErrorKind, Failure},
-    model::{Dialect, Field, FinishReason, Json, Opaque, Place, StreamEvent},
+    model::{AUDIO_PIECES, Dialect, Field, Json, Opaque, Place, StreamEvent},
 };
 use serde_json::value::RawValue;
 
@@ -102,7 +102,9 @@ impl ReadStream for Reader {
 impl Reader {
     fn event(&mut self, event: Event, ready: &mut VecDeque<StreamEvent>) -> Result<(), Failure> {
         let data = event.data;
-        if self.started
+        // Azure's first chunk has neither id nor model.
+        if self.id.is_some()
+            && self.model.is_some()
             && event.event.is_none()
             && let Some(text) = fast::text(&data)
         {
@@ -303,7 +305,7 @@ impl Reader {
             extra(Place::Message, sound.clone(), false, ready);
         }
         let Ok(value) = Json::parse(format!("[{}]", sound.value.as_str())) else { return };
-        extra(Place::Answer, Field { name: "audio_pieces".to_owned(), value, ..sound }, true, ready);
+        extra(Place::Answer, Field { name: AUDIO_PIECES.to_owned(), value, ..sound }, true, ready);
     }
 
     fn opaque(&mut self, json: Json, ready: &mut VecDeque<StreamEvent>) {
@@ -356,14 +358,16 @@ impl Reader {
                 let limit = format!("an answer with at most {MAX_CALLS} tool calls");
                 return Err(unreadable(&limit, data));
             }
-            let id = id.map(|id| id.keep(data));
+            // Copied, so as not to hold on to the chunk they came in.
+            let id = id.map(|id| ByteString::from(id.as_str()));
             self.calls.push(Call { index, id, name: None, block: None, waiting: String::new() });
         }
+        let waiting: usize = self.calls.iter().map(|call| call.waiting.len()).sum();
         let Some(call) = self.calls.get_mut(nth) else { return Ok(()) };
         let (block, arguments) = match (call.block, name) {
             (Some(block), _) => (block, arguments.keep(data)),
             (None, None) => {
-                if call.waiting.len().saturating_add(arguments.as_str().len()) > MAX_FOREIGN {
+                if waiting.saturating_add(arguments.as_str().len()) > MAX_FOREIGN {
                     return Err(unreadable("the name of a tool call before its arguments", data));
                 }
                 call.waiting.push_str(arguments.as_str());
@@ -374,7 +378,7 @@ impl Reader {
                 let answer = self.id.as_deref().unwrap_or_default();
                 let id = call.id.clone().unwrap_or_else(|| wire::made_up_id(answer, nth).into());
                 let name = name.keep(data);
-                call.name = Some(name.clone());
+                call.name = Some(ByteString::from(&*name));
                 ready.push_back(StreamEvent::ToolCallStart { index: block, id, name });
                 if custom {
                     extra(Place::Block(block), wire::custom_type(), false, ready);
@@ -428,7 +432,8 @@ impl Reader {
             return Err(interrupted("any chunk before [DONE]"));
         }
         if !self.finished {
-            let (reason, raw) = (FinishReason::ToolCalls, ByteString::default());
+            let reason = wire::finish("", !self.calls.is_empty(), self.refusal.is_some());
+            let raw = ByteString::default();
             ready.push_back(StreamEvent::Finish { reason, raw, stop_sequence: None });
         }
         self.ended = true;

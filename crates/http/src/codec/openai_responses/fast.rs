@@ -37,7 +37,7 @@ pub(super) fn delta(data: &str) -> Option<Delta<'_>> {
             part = u32::try_from(scan.count()?).ok()?;
             Some(())
         }
-        "delta" => {
+        "delta" if text.is_none() => {
             text = Some(scan.string()?);
             Some(())
         }

@@ -184,7 +184,7 @@ fn body<'a>(request: &'a Request, vertex: bool, writer: &mut Writer) -> Result<B
     writer.absent(Weight::Minor, request.cache_key.is_some(), "cache_key")?;
     writer.no_cache(Path::ROOT, request.cache.as_ref())?;
     if request.parallel_tool_calls == Some(false) {
-        writer.minor(
+        writer.major(
             Path::ROOT.field("parallel_tool_calls"),
             "Gemini cannot be kept from calling several tools",
         )?;

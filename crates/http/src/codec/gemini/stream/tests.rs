@@ -160,11 +160,12 @@ fn findings_come_with_any_chunk() {
         response.extra.iter().map(|field| (field.name.as_str(), field.value.as_str())).collect();
     let others = format!("[{other},{other}]");
     let expected = [
+        ("groundingMetadata", r#"{"n":1}"#),
+        ("finishMessage", "\"m\""),
+        // Lists that grew come last.
         ("logprobsResult.chosenCandidates", "[1,2]"),
         ("logprobsResult.topCandidates", "[]"),
-        ("groundingMetadata", r#"{"n":1}"#),
         ("candidates", &others),
-        ("finishMessage", "\"m\""),
     ];
     assert_eq!((kept.as_slice(), response.text().as_str()), (&expected[..], "ab"));
 }

@@ -206,6 +206,7 @@ fn body<'a>(call: Call<'a>, compat: &Compat, writer: &mut Writer) -> Result<Body
     writer.no_cache(Path::ROOT, request.cache.as_ref())?;
     let limit = request.max_output_tokens;
     let taken = set(&[
+        ("top_k", sampling.top_k.is_some() && compat.top_k),
         ("logprobs", request.logprobs.is_some()),
         ("top_logprobs", request.logprobs.is_some()),
         ("response_format", request.output.is_some()),
@@ -367,17 +368,19 @@ fn response_format<'a>(
 
 fn effort(reasoning: &Reasoning, writer: &mut Writer) -> Result<Option<&'static str>, Failure> {
     let at = Path::ROOT.field("reasoning");
-    writer.fields(at, &reasoning.extra, Weight::Minor, &[])?;
+    if !writer.fields(at, &reasoning.extra, Weight::Minor, &[])?.is_empty() {
+        writer.minor(at, "OpenAI Chat Completions has nothing but an effort; the rest is left out")?;
+    }
     if reasoning.summary.is_some_and(|summary| summary != leverframe_core::model::Summary::Omitted) {
         writer.minor(at.field("summary"), "OpenAI Chat Completions shows no reasoning; Responses does")?;
     }
     match (reasoning.effort, reasoning.thinking) {
+        (effort, Some(ThinkingMode::Budget(_))) => {
+            writer.minor(at.field("thinking"), "OpenAI takes an effort in words, not a budget of tokens")?;
+            Ok(effort.map(Effort::as_str))
+        }
         (Some(effort), _) => Ok(Some(effort.as_str())),
         (None, Some(ThinkingMode::Off)) => Ok(Some(Effort::None.as_str())),
-        (None, Some(ThinkingMode::Budget(_))) => {
-            writer.minor(at.field("thinking"), "OpenAI takes an effort in words, not a budget of tokens")?;
-            Ok(None)
-        }
         (None, Some(ThinkingMode::Adaptive) | None) => Ok(None),
     }
 }

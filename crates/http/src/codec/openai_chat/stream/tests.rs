@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use bytes::Bytes;
-use leverframe_core::model::{Block, Partial};
+use leverframe_core::model::{Block, FinishReason, Partial};
 
 use super::*;
 use crate::{codec::StreamDecoder, sse::Limits};
@@ -136,6 +136,27 @@ fn what_ends_a_stream() {
         assert_eq!(failure.map(|failure| failure.kind), kind, "{body}");
         assert_eq!(events.last() == Some(&StreamEvent::End), kind.is_none(), "{body}");
     }
+}
+
+/// Found in review: what had no finish reason was called a tool call.
+#[test]
+fn done_without_a_reason_says_nothing_of_calls() {
+    let call = r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}}]}}]}"#;
+    for (chunk, reason) in [(TEXT, FinishReason::Other), (call, FinishReason::ToolCalls)] {
+        let (events, failure) = read(&sse(&[chunk, "[DONE]"]));
+        assert_eq!(failure, None);
+        assert_eq!(fold(&events).whole().expect("whole").finish, reason, "{chunk}");
+    }
+}
+
+/// Found in review: Azure names the answer in its second chunk.
+#[test]
+fn an_answer_that_is_named_late_is_named_before_its_text() {
+    let first = r#"{"choices":[],"id":"","model":"","prompt_filter_results":[]}"#;
+    let (events, _) = read(&sse(&[first, TEXT, STOP, "[DONE]"]));
+    let named = events.iter().position(|event| matches!(event, StreamEvent::Start { id: Some(_), .. }));
+    let text = events.iter().position(|event| matches!(event, StreamEvent::TextDelta { .. }));
+    assert!(named.is_some() && named < text, "{events:?}");
 }
 
 #[test]

@@ -266,12 +266,12 @@ fn include(given: Option<&RawValue>, logprobs: bool) -> Option<Vec<String>> {
 fn reasoning<'a>(given: &'a Reasoning, writer: &mut Writer) -> Result<Option<WireReasoning<'a>>, Failure> {
     let at = Path::ROOT.field("reasoning");
     let effort = match (given.effort, given.thinking) {
+        (effort, Some(ThinkingMode::Budget(_))) => {
+            writer.minor(at.field("thinking"), "OpenAI takes an effort in words, not a budget of tokens")?;
+            effort.map(Effort::as_str)
+        }
         (Some(effort), _) => Some(effort.as_str()),
         (None, Some(ThinkingMode::Off)) => Some(Effort::None.as_str()),
-        (None, Some(ThinkingMode::Budget(_))) => {
-            writer.minor(at.field("thinking"), "OpenAI takes an effort in words, not a budget of tokens")?;
-            None
-        }
         (None, Some(ThinkingMode::Adaptive) | None) => None,
     };
     let summary = match given.summary {

@@ -63,7 +63,7 @@ fn of_settings() {
         (labelled(), &[("metadata", Minor)], "/labels", nothing()),
         (
             with(hello(), |r| r.parallel_tool_calls = Some(false)),
-            &[("parallel_tool_calls", Minor)],
+            &[("parallel_tool_calls", Major)],
             "/toolConfig",
             nothing(),
         ),
