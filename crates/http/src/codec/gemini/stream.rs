@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use bytestring::ByteString;
 use leverframe_core::{
     error::{ErrorKind, Failure},
-    model::{Dialect, FinishReason, Opaque, Place, StreamEvent},
+    model::{Dialect, Field, FinishReason, Opaque, Place, StreamEvent},
 };
 use serde_json::{Map, Value};
 
@@ -208,8 +208,12 @@ impl Reader {
     ) -> Result<(), Failure> {
         let signature = part.thought_signature.take().filter(|signature| !signature.is_empty());
         let signature = signature.map(|signature| signature.keep(data));
+        // What is beside a text or a call goes to the block that was opened last.
+        let beside = if part.has_more() { wire::part_extra(data, nth) } else { Vec::new() };
         if let Some(call) = part.function_call {
-            return self.call(call, signature, nth, data, ready);
+            self.call(call, signature, nth, data, ready)?;
+            self.beside(beside, ready);
+            return Ok(());
         }
         let Some(text) = part.text else {
             self.opaque(nth, data, ready);
@@ -217,7 +221,16 @@ impl Reader {
         };
         let text = text.keep(data);
         self.text(text, signature, part.thought.unwrap_or_default(), ready);
+        self.beside(beside, ready);
         Ok(())
+    }
+
+    fn beside(&self, fields: Vec<Field>, ready: &mut VecDeque<StreamEvent>) {
+        let Some(index) = self.next.checked_sub(1) else { return };
+        let of = Place::Block(index);
+        let events =
+            fields.into_iter().map(|field| StreamEvent::Extra { of, field: Box::new(field), append: false });
+        ready.extend(events);
     }
 
     /// A text, or a thought.

@@ -178,6 +178,29 @@ pub(super) struct Part<'a> {
     pub(super) thought_signature: Option<Text<'a>>,
     #[serde(borrow)]
     pub(super) function_call: Option<FunctionCall<'a>>,
+    part_metadata: Option<IgnoredAny>,
+    video_metadata: Option<IgnoredAny>,
+    media_resolution: Option<IgnoredAny>,
+}
+
+impl Part<'_> {
+    /// Whether it may have more than what is modelled.
+    pub(super) fn has_more(&self) -> bool {
+        let there = [&self.part_metadata, &self.video_metadata, &self.media_resolution];
+        self.function_call.is_some() || there.into_iter().any(Option::is_some)
+    }
+}
+
+/// What a part, and the call in it, say beside what is modelled.
+pub(super) fn part_extra(data: &str, nth: usize) -> Vec<Field> {
+    const PART: [&str; 4] = ["text", "thought", "thoughtSignature", "functionCall"];
+    const CALL: [&str; 5] = ["id", "name", "args", "partialArgs", "willContinue"];
+    let Some(part) = raw_part(data, nth) else { return Vec::new() };
+    let Ok(mut object) = Object::parse(Dialect::Gemini, Path::ROOT, part.as_str()) else { return Vec::new() };
+    let call = object.object(Path::ROOT, "functionCall").ok().flatten();
+    let call = call.map(Object::rest).unwrap_or_default().into_iter();
+    let call = call.filter(|field| !CALL.contains(&field.name.as_str()));
+    object.rest().into_iter().filter(|field| !PART.contains(&field.name.as_str())).chain(call).collect()
 }
 
 /// A function call; or, with Vertex's `streamFunctionCallArguments`, a piece

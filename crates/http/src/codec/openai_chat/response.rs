@@ -46,7 +46,10 @@ fn read(headers: &HeaderMap, text: &str) -> Result<Response, Failure> {
         choice.whole().map_err(|source| unreadable("a message", text).with_source(position(&source)))?;
     let logprobs = choice.logprobs();
     let message = whole.or(choice.delta).unwrap_or_default();
-    let message_extra = message.lists().chain(message.audio()).collect();
+    // Lists and sound are looked at: some servers send them with nothing in them.
+    let known = message.lists().chain(message.audio());
+    let mut message_extra: leverframe_core::model::Extra = known.collect();
+    choice.message.into_iter().flat_map(wire::message_extra).for_each(|field| message_extra.set(field));
     let content = blocks(message, id.as_deref().unwrap_or_default(), text)?;
     let calls = content.iter().any(|block| matches!(block, Block::ToolCall(_)));
     let refused = content.iter().any(|block| matches!(block, Block::Refusal(_)));
@@ -126,12 +129,11 @@ fn part(raw: &RawValue) -> Block {
 fn tool_call(raw: &RawValue, made_up: &mut impl FnMut() -> String) -> Result<Option<Block>, Failure> {
     let mut call: wire::ToolCall<'_> = serde_json::from_str(raw.get())
         .map_err(|source| unreadable("a tool call", raw.get()).with_source(position(&source)))?;
-    let custom = call.is_custom();
     let (name, arguments) = call.take_named();
     let id = call.id.map(|id| id.into_string()).filter(|id| !id.is_empty());
     let mut block = named_call(name, arguments, id, made_up);
-    if let Some(Block::ToolCall(call)) = block.as_mut().filter(|_| custom) {
-        call.extra.set(wire::custom_type());
+    if let Some(Block::ToolCall(call)) = &mut block {
+        call.extra.extend(wire::call_extra(raw));
     }
     Ok(block)
 }

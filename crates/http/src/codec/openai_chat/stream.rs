@@ -263,7 +263,7 @@ impl Reader {
             .map_err(|source| unreadable("a function call", data).with_source(position(&source)))?;
         if let Some(function) = legacy {
             let arguments = function.arguments();
-            self.call(None, None, (function.name, arguments), false, data, ready)?;
+            self.call(None, None, (function.name, arguments), None, data, ready)?;
         }
         message.lists().for_each(|field| extra(Place::Message, field, true, ready));
         if let Some(sound) = message.audio() {
@@ -332,9 +332,8 @@ impl Reader {
         let mut call: wire::ToolCall<'_> = serde_json::from_str(raw.get()).map_err(|source| {
             unreadable("a piece of a tool call", raw.get()).with_source(position(&source))
         })?;
-        let custom = call.is_custom();
         let named = call.take_named();
-        self.call(call.index, call.id, named, custom, data, ready)
+        self.call(call.index, call.id, named, Some(raw), data, ready)
     }
 
     fn call(
@@ -342,7 +341,7 @@ impl Reader {
         index: Option<i64>,
         id: Option<Text<'_>>,
         (name, arguments): (Option<Text<'_>>, Text<'_>),
-        custom: bool,
+        raw: Option<&RawValue>,
         data: &ByteString,
         ready: &mut VecDeque<StreamEvent>,
     ) -> Result<(), Failure> {
@@ -380,9 +379,8 @@ impl Reader {
                 let name = name.keep(data);
                 call.name = Some(ByteString::from(&*name));
                 ready.push_back(StreamEvent::ToolCallStart { index: block, id, name });
-                if custom {
-                    extra(Place::Block(block), wire::custom_type(), false, ready);
-                }
+                let beside = raw.into_iter().flat_map(wire::call_extra);
+                beside.for_each(|field| extra(Place::Block(block), field, false, ready));
                 match call.waiting.is_empty() {
                     true => (block, arguments.keep(data)),
                     false => (block, (std::mem::take(&mut call.waiting) + arguments.as_str()).into()),

@@ -133,7 +133,7 @@ pub(super) struct Choice<'a> {
     pub(super) delta: Option<Message<'a>>,
     /// The whole message, where this is no chunk.
     #[serde(borrow)]
-    message: Option<&'a RawValue>,
+    pub(super) message: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(super) finish_reason: Option<Text<'a>>,
     #[serde(borrow)]
@@ -248,6 +248,36 @@ pub(super) fn field(name: &str, raw: &RawValue) -> Field {
 
 /// The field of a tool call that says that it is none of a function.
 pub(super) const TYPE: &str = "type";
+
+/// What a tool call says beside its function, and whether it is a custom
+/// tool's. (Gemini's compatible endpoint puts its thought signatures there.)
+pub(super) fn call_extra(raw: &RawValue) -> impl Iterator<Item = Field> + use<> {
+    const MODELLED: [&str; 5] = ["id", "type", "index", "function", "custom"];
+    let object = Object::parse(Dialect::OpenAiChat, Path::ROOT, raw.get()).ok();
+    let custom = object.as_ref().is_some_and(|object| object.has("custom") && !object.has("function"));
+    let rest = object.map(Object::rest).unwrap_or_default().into_iter();
+    let rest = rest.filter(|field| !MODELLED.contains(&field.name.as_str()));
+    rest.chain(custom.then(custom_type))
+}
+
+/// What a message says beside what is modelled, to go back with it.
+pub(super) fn message_extra(raw: &RawValue) -> impl Iterator<Item = Field> + use<> {
+    const MODELLED: [&str; 10] = [
+        "role",
+        "content",
+        "refusal",
+        "reasoning",
+        "reasoning_content",
+        "tool_calls",
+        "function_call",
+        "annotations",
+        "audio",
+        "images",
+    ];
+    let rest = Object::parse(Dialect::OpenAiChat, Path::ROOT, raw.get()).map(Object::rest);
+    let fields = rest.unwrap_or_default().into_iter();
+    fields.filter(|field| !MODELLED.contains(&field.name.as_str()) && field.value.as_str() != "[]")
+}
 
 /// Marks the call of a custom tool, whose input is any text.
 pub(super) fn custom_type() -> Field {
@@ -397,11 +427,6 @@ struct Custom<'a> {
 }
 
 impl<'a> ToolCall<'a> {
-    /// Whether it is a custom tool's.
-    pub(super) fn is_custom(&self) -> bool {
-        self.custom.is_some()
-    }
-
     /// Name and arguments, of whichever kind it is. Some servers leave the
     /// type out, so that it does not count.
     pub(super) fn take_named(&mut self) -> (Option<Text<'a>>, Text<'a>) {

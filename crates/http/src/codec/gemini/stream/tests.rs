@@ -332,3 +332,17 @@ fn memory_does_not_grow_with_the_stream() {
     assert!(long <= short + 2 * MAX_FOREIGN as i64, "{short} bytes became {long}");
     assert!(held(4000) <= long + MAX_FOREIGN as i64);
 }
+
+/// Found in review: what is beside a text or a call was lost.
+#[test]
+fn what_is_beside_a_part_is_kept() {
+    let text = parts(r#"{"text":"a","partMetadata":{"n":1}}"#);
+    let call = parts(r#"{"functionCall":{"name":"f","new":2},"partMetadata":3}"#);
+    let response = answer(&[&text, &call, STOP]);
+    let get = |nth: usize, name: &str| {
+        let extra = response.content.get(nth).and_then(Block::extra);
+        extra.and_then(|extra| extra.get(Dialect::Gemini, name)).map(|json| json.as_str().to_owned())
+    };
+    assert_eq!(get(0, "partMetadata").as_deref(), Some(r#"{"n":1}"#));
+    assert_eq!((get(1, "partMetadata").as_deref(), get(1, "new").as_deref()), (Some("3"), Some("2")));
+}

@@ -163,3 +163,32 @@ fn what_is_not_modelled_is_kept_where_it_belongs() {
     assert!(get(&message.extra, "audio").is_some_and(|audio| audio.contains("audio_1")));
     assert_eq!(message.extra.len(), 2);
 }
+
+/// Found in review: what servers put beside a call, or into a message, was lost.
+#[test]
+fn what_is_beside_a_call_goes_back_with_it() {
+    let response = message(
+        r#"{"content":null,"channel":"final","tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"},
+            "extra_content":{"google":{"thought_signature":"s"}}}]}"#,
+        "tool_calls",
+    );
+    let Block::ToolCall(call) = &response.content[0] else { panic!("{:?}", response.content) };
+    let kept = call.extra.get(Dialect::OpenAiChat, "extra_content").map(Json::as_str);
+    assert_eq!(kept, Some(r#"{"google":{"thought_signature":"s"}}"#));
+    assert_eq!(
+        response.message_extra.get(Dialect::OpenAiChat, "channel").map(Json::as_str),
+        Some("\"final\"")
+    );
+    let chunk = r#"data: {"id":"x","choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{}"},"extra_content":{"google":{"thought_signature":"s"}}}]}}]}
+
+data: [DONE]
+
+"#;
+    let mut decoder = crate::codec::StreamDecoder::new(Dialect::OpenAiChat, Default::default());
+    decoder.push(chunk.into());
+    let mut partial = leverframe_core::model::Partial::new();
+    while let Some(event) = decoder.next_event().expect("a good stream") {
+        partial.push(event);
+    }
+    assert_eq!(partial.whole().expect("whole").content, response.content);
+}
