@@ -228,9 +228,14 @@ impl Reader {
     fn beside(&self, fields: Vec<Field>, ready: &mut VecDeque<StreamEvent>) {
         let Some(index) = self.next.checked_sub(1) else { return };
         let of = Place::Block(index);
-        let events =
-            fields.into_iter().map(|field| StreamEvent::Extra { of, field: Box::new(field), append: false });
-        ready.extend(events);
+        // A signed part ended its block already: what stood beside it goes before that end.
+        let end = ready.pop_back_if(|last| *last == StreamEvent::BlockEnd { index });
+        ready.extend(fields.into_iter().map(|field| StreamEvent::Extra {
+            of,
+            field: Box::new(field),
+            append: false,
+        }));
+        ready.extend(end);
     }
 
     /// A text, or a thought.

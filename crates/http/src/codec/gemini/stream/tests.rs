@@ -72,7 +72,7 @@ fn a_stream_is_complete_at_the_end_of_the_body() {
     let last = chunk("j", STOPS, &format!(r#","usageMetadata":{usage},"modelVersion":"m","responseId":"r""#));
     let (events, failure) = events(framed(&[parts(r#"{"text":"He"}"#), last]));
     assert_eq!(failure, None);
-    let field = leverframe_core::model::Field {
+    let field = Field {
         dialect: Dialect::Gemini,
         name: "usageMetadata".to_owned(),
         value: Json::parse(usage).expect("JSON"),
