@@ -44,6 +44,7 @@ impl World {
         let breaker = Breaker::new(BreakerConfig::default(), 7).expect("the default is valid");
         let route = Route {
             provider: ProviderName::new("claude").expect("a name"),
+            key: Default::default(),
             dialect: Dialect::Anthropic,
             model: "claude-sonnet-5".to_owned(),
         };

@@ -167,7 +167,12 @@ fn question() -> Arc<Request> {
 
 fn route() -> Arc<Route> {
     let provider = ProviderName::new("some-provider").expect("a legal name");
-    Arc::new(Route { provider, dialect: Dialect::Anthropic, model: "some-model".to_owned() })
+    Arc::new(Route {
+        provider,
+        key: Default::default(),
+        dialect: Dialect::Anthropic,
+        model: "some-model".to_owned(),
+    })
 }
 
 fn gate(breaker: BreakerConfig, limit: Option<u32>) -> Arc<Gate> {

@@ -13,10 +13,12 @@
 //! - [`validate`]: every limit on a request, in one place.
 //! - [`error`]: every way a request can fail, and the one table that decides
 //!   what happens next.
+//! - [`choice`]: why a request went where it went.
 //! - [`guard`]: what has to agree before a request may be sent or sent again.
 //! - [`record`]: what is remembered of a request when it is over.
 
 pub mod catalog;
+pub mod choice;
 pub mod error;
 pub mod guard;
 pub mod lifecycle;

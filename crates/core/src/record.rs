@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     catalog::{Amount, Catalog, Cost},
+    choice::Choice,
     error::{Code, ErrorKind, Failure},
     lifecycle::Journal,
     loss::Loss,
-    model::{Dialect, FinishReason, ProviderName, RequestId, Usage},
+    model::{Dialect, FinishReason, KeyLabel, ProviderName, RequestId, Usage},
     time::{Clock, Timestamp},
 };
 
@@ -32,6 +33,9 @@ pub struct Record {
     pub outcome: Outcome,
     /// What all attempts consumed together, as far as it is known.
     pub usage: Usage,
+    /// Which routes were considered, and in which order they were to be tried.
+    #[serde(default)]
+    pub choice: Choice,
     /// Every attempt, in order, those that were never sent included.
     pub attempts: Vec<Attempt>,
     /// Every state it went through.
@@ -76,6 +80,9 @@ impl Outcome {
 pub struct Attempt {
     /// The provider.
     pub provider: ProviderName,
+    /// Which of the provider's API keys, by its label.
+    #[serde(default)]
+    pub key: KeyLabel,
     /// The model as the provider names it.
     pub model: String,
     /// How the provider was spoken to. Records from before this was kept do

@@ -12,7 +12,7 @@ use leverframe_core::{
     error::Failure,
     guard::{Breaker, BreakerConfig, BreakerState, Gate, KeyGuard, RetryPolicy},
     lifecycle::Route,
-    model::{ProviderName, Request},
+    model::{KeyLabel, ProviderName, Request},
     record::Desk,
     time::{Clock, Timestamp},
 };
@@ -87,6 +87,7 @@ impl Router {
         let configured = self.inner.providers.iter().find(|p| p.name.as_str() == provider)?;
         let route = Route {
             provider: configured.name.clone(),
+            key: KeyLabel::default(),
             dialect: configured.endpoint.dialect(),
             model: model.to_owned(),
         };

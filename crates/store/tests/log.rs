@@ -35,6 +35,7 @@ fn second(n: u64) -> Timestamp {
 fn record(n: u64) -> Arc<Record> {
     let route = Route {
         provider: ProviderName::new("claude").expect("a name"),
+        key: Default::default(),
         dialect: Dialect::Anthropic,
         model: "m".to_owned(),
     };

@@ -5,9 +5,12 @@
 //! which it is worth asking again.
 
 use std::{
+    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
+
+use serde::{Deserialize, Serialize};
 
 use super::{Breaker, BreakerState, Pass, RequestsPerMinute};
 use crate::{
@@ -60,7 +63,8 @@ struct RouteState {
 }
 
 /// The guard that refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Guard {
     /// The route's breaker is open, or half-open with its probe out.
     Breaker,
@@ -74,8 +78,20 @@ pub enum Guard {
     BenchedRoute(ErrorKind),
 }
 
+impl fmt::Display for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Breaker => f.write_str("the route failed too often"),
+            Self::RequestsPerMinute => f.write_str("the configured requests per minute are used up"),
+            Self::Hold => f.write_str("the provider asked us to wait"),
+            Self::BenchedKey(kind) => write!(f, "the API key is set aside after \"{kind}\""),
+            Self::BenchedRoute(kind) => write!(f, "the route is set aside after \"{kind}\""),
+        }
+    }
+}
+
 /// A refusal. Nothing was consumed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     /// Who refused.
     pub by: Guard,
@@ -87,16 +103,12 @@ impl Refusal {
     /// The refusal as a failure of a request that asked at `now`.
     pub fn into_failure(self, now: Timestamp) -> Failure {
         let wait = self.until.since(now);
-        let (kind, why) = match self.by {
-            Guard::Breaker => (ErrorKind::CircuitOpen, "the route failed too often".to_owned()),
-            Guard::RequestsPerMinute => {
-                (ErrorKind::RateLimited, "the configured requests per minute are used up".to_owned())
-            }
-            Guard::Hold => (ErrorKind::RateLimited, "the provider asked us to wait".to_owned()),
-            Guard::BenchedKey(kind) => (kind, format!("the API key is set aside after \"{kind}\"")),
-            Guard::BenchedRoute(kind) => (kind, format!("the route is set aside after \"{kind}\"")),
+        let kind = match self.by {
+            Guard::Breaker => ErrorKind::CircuitOpen,
+            Guard::RequestsPerMinute | Guard::Hold => ErrorKind::RateLimited,
+            Guard::BenchedKey(kind) | Guard::BenchedRoute(kind) => kind,
         };
-        let message = format!("not sent: {why}; next try in {:.1} s", wait.as_secs_f64());
+        let message = format!("not sent: {}; next try in {:.1} s", self.by, wait.as_secs_f64());
         Failure::new(kind, message).with_retry_after(Some(wait))
     }
 }

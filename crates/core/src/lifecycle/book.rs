@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{EventKind, Journal, Lifecycle, Route, State, StateKind, Terminal, Visibility};
 use crate::{
+    choice::Choice,
     error::{ErrorKind, Failure},
     loss::Loss,
     model::{Request, RequestId, Response, Usage},
@@ -48,6 +49,8 @@ pub(super) struct Book {
     model: String,
     position: State,
     journal: Journal,
+    /// The routes that were considered.
+    choice: Choice,
     attempts: Vec<Attempt>,
     /// Whether the last attempt is still going on.
     attempt_open: bool,
@@ -71,6 +74,7 @@ impl Book {
             model: String::new(),
             position: State::IDLE,
             journal: Journal::new(),
+            choice: Choice::default(),
             attempts: Vec::new(),
             attempt_open: false,
             losses: Vec::new(),
@@ -111,6 +115,11 @@ impl Book {
         // Not checked yet, and a record is kept for long.
         let end = request.model.floor_char_boundary(MAX_MODEL_NAME);
         self.model = request.model.get(..end).unwrap_or_default().to_owned();
+    }
+
+    /// These routes were considered.
+    pub(super) fn chose(&mut self, choice: Choice) {
+        self.choice = choice;
     }
 
     /// An attempt is out.
@@ -177,6 +186,7 @@ impl Book {
     pub(super) fn reopened(&mut self) {
         self.outcome = None;
         if let Some(record) = self.closed.take() {
+            self.choice.clone_from(&record.choice);
             self.attempts.clone_from(&record.attempts);
             self.journal.clone_from(&record.journal);
             self.model.clone_from(&record.model);
@@ -210,6 +220,7 @@ impl Book {
             ended_at: at.max(started_at),
             outcome: self.outcome.take().unwrap_or_else(|| Outcome::failed(&cancelled())),
             usage: self.attempts.iter().map(|attempt| attempt.usage).fold(Usage::default(), Usage::plus),
+            choice: std::mem::take(&mut self.choice),
             attempts: std::mem::take(&mut self.attempts),
             journal: std::mem::take(&mut self.journal),
         });
@@ -264,6 +275,7 @@ fn cancelled() -> Failure {
 fn attempt(route: &Route, sent: bool, at: Timestamp) -> Attempt {
     Attempt {
         provider: route.provider.clone(),
+        key: route.key.clone(),
         model: route.model.clone(),
         dialect: Some(route.dialect),
         sent,

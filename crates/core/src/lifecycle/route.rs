@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
     guard::{AttemptBudget, Draw},
-    model::{Dialect, ProviderName},
+    model::{Dialect, KeyLabel, ProviderName},
 };
 
 /// One way to a model: a provider, a key, the model's name there.
@@ -12,6 +12,8 @@ use crate::{
 pub struct Route {
     /// The provider.
     pub provider: ProviderName,
+    /// Which of the provider's API keys, by its label.
+    pub key: KeyLabel,
     /// The dialect spoken there.
     pub dialect: Dialect,
     /// The model as the provider names it.

@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc};
 
 use super::{EventKind, Journal, NextRoute, Route, Seen, State, StateKind, Unseen, Visibility, book::Book};
 use crate::{
+    choice::Choice,
     error::Failure,
     guard::{Admission, Draw, RetryPermit},
     loss::Loss,
@@ -185,6 +186,11 @@ impl Lifecycle<Idle> {
     /// A machine at rest, which will hand its record in at `desk`.
     pub fn new(id: RequestId, desk: Arc<Desk>) -> Self {
         Self { book: Box::new(Book::new(id, desk)), state: Idle(()), visibility: Unseen }
+    }
+
+    /// Keeps which routes were considered, for the record.
+    pub fn chose(&mut self, choice: Choice) {
+        self.book.chose(choice);
     }
 }
 

@@ -63,70 +63,92 @@ impl fmt::Display for Dialect {
     }
 }
 
-/// What a deployment calls a provider: `claude`, `gemini`, `openai`, or any
-/// name a configuration gives.
-///
-/// 1 to 64 characters out of `a-z A-Z 0-9 . _ -`. Cheap to clone.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct ProviderName(Arc<str>);
+macro_rules! names {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        ///
+        /// 1 to 64 characters out of `a-z A-Z 0-9 . _ -`. Cheap to clone.
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Arc<str>);
 
-impl ProviderName {
-    /// Checks and keeps a name.
-    ///
-    /// # Errors
-    /// [`NameError`] when the name is empty, too long or has other characters.
-    pub fn new(name: &str) -> Result<Self, NameError> {
-        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        if name.is_empty() || name.len() > 64 || !name.chars().all(legal) {
-            return Err(NameError { name: name.chars().take(80).collect() });
+        impl $name {
+            /// Checks and keeps a name.
+            ///
+            /// # Errors
+            /// [`NameError`] when the name is empty, too long or has other characters.
+            pub fn new(name: &str) -> Result<Self, NameError> {
+                check(name).map(|()| Self(name.into()))
+            }
+
+            /// The name.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
         }
-        Ok(Self(name.into()))
-    }
 
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        &self.0
+        impl FromStr for $name {
+            type Err = NameError;
+
+            fn from_str(name: &str) -> Result<Self, NameError> {
+                Self::new(name)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = NameError;
+
+            fn try_from(name: String) -> Result<Self, NameError> {
+                Self::new(&name)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.as_str().to_owned()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&*self.0, f)
+            }
+        }
+    )*};
+}
+
+names! {
+    /// What a deployment calls a provider: `claude`, `gemini`, `openai`, or any
+    /// name a configuration gives.
+    ProviderName;
+    /// What a deployment calls one of a provider's API keys. Never the key itself.
+    KeyLabel;
+}
+
+impl Default for KeyLabel {
+    /// `default`: the only key of a provider that has one.
+    fn default() -> Self {
+        Self("default".into())
     }
 }
 
-impl FromStr for ProviderName {
-    type Err = NameError;
-
-    fn from_str(name: &str) -> Result<Self, NameError> {
-        Self::new(name)
+fn check(name: &str) -> Result<(), NameError> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if name.is_empty() || name.len() > 64 || !name.chars().all(legal) {
+        return Err(NameError { name: name.chars().take(80).collect() });
     }
+    Ok(())
 }
 
-impl TryFrom<String> for ProviderName {
-    type Error = NameError;
-
-    fn try_from(name: String) -> Result<Self, NameError> {
-        Self::new(&name)
-    }
-}
-
-impl From<ProviderName> for String {
-    fn from(name: ProviderName) -> Self {
-        name.as_str().to_owned()
-    }
-}
-
-impl fmt::Display for ProviderName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for ProviderName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&*self.0, f)
-    }
-}
-
-/// A provider name that is not one.
+/// A name that is not one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{name:?} is not a provider name: use 1 to 64 letters, digits, '.', '_' or '-'")]
+#[error("{name:?} is not a name: use 1 to 64 letters, digits, '.', '_' or '-'")]
 pub struct NameError {
     name: String,
 }

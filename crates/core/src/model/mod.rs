@@ -24,10 +24,10 @@ pub use block::{
     Block, Citation, Media, MediaSource, Refusal, Signature, Text, Thinking, ToolCall, ToolResult,
 };
 pub use extra::{Extra, Field, Json, Opaque};
-pub use ids::{Dialect, Family, NameError, ProviderName, RequestId};
+pub use ids::{Dialect, Family, KeyLabel, NameError, ProviderName, RequestId};
 pub use message::{Message, Role};
 pub use partial::{Partial, TerminalFrame};
-pub use request::Request;
+pub use request::{OnBreak, Request};
 pub use response::{FinishReason, Response};
 pub use settings::{
     CacheControl, CacheTtl, Effort, Losses, OutputFormat, Reasoning, SafetySetting, Sampling, Schema,

@@ -97,7 +97,7 @@ impl Partial {
             StreamEvent::Extra { of, field, append: true } => self.append(of, *field),
             StreamEvent::Extra { of, field, append: false } => self.set(of, *field),
             StreamEvent::Opaque { index, block } => self.open(index, Block::Opaque(block)),
-            StreamEvent::BlockEnd { .. } => {}
+            StreamEvent::BlockEnd { .. } | StreamEvent::Switched(_) => {}
             StreamEvent::Usage(usage) => self.usage = usage,
             StreamEvent::Finish { reason, raw, stop_sequence } => {
                 self.finish = Some((reason, raw, stop_sequence));

@@ -1,6 +1,9 @@
 //! What a caller asks for.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::{
     Block, CacheControl, Dialect, Extra, Field, Json, Losses, Message, OutputFormat, Reasoning, Role,
@@ -72,6 +75,30 @@ pub struct Request {
     /// Most time the whole request may take, retries and fallbacks included.
     /// `None` takes the router's default.
     pub timeout: Option<Duration>,
+    /// Which conversation the request belongs to. Requests of one are kept on
+    /// one route by the `sticky` policy, for its prompt cache. Not sent.
+    pub conversation: Option<String>,
+    /// Only routes that have all of these tags may be taken. Not sent.
+    pub route_tags: BTreeSet<String>,
+    /// What happens when a streamed answer breaks off after its first content.
+    /// `None` takes the router's default. Not sent.
+    pub on_break: Option<OnBreak>,
+}
+
+/// What happens when a streamed answer breaks off after its first content.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OnBreak {
+    /// The stream ends in an error that holds what had arrived.
+    #[default]
+    Terminate,
+    /// Plain text is continued by the next route whose model is known to accept
+    /// the beginning of its answer; the stream says so with
+    /// [`StreamEvent::Switched`](super::StreamEvent::Switched). Anything else
+    /// ends as with `Terminate`.
+    Resume,
+    /// Nothing is handed over before the answer is whole, so that it can be
+    /// started over unseen.
+    Buffer,
 }
 
 impl Request {
@@ -99,6 +126,9 @@ impl Request {
             extra: Extra::new(),
             losses: Losses::default(),
             timeout: None,
+            conversation: None,
+            route_tags: BTreeSet::new(),
+            on_break: None,
         }
     }
 
@@ -218,6 +248,28 @@ impl Request {
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// Says which conversation the request belongs to.
+    #[must_use]
+    pub fn conversation(mut self, id: impl Into<String>) -> Self {
+        self.conversation = Some(id.into());
+        self
+    }
+
+    /// Takes only routes that have this tag, and every other asked for.
+    #[must_use]
+    pub fn route_tag(mut self, tag: impl Into<String>) -> Self {
+        self.route_tags.insert(tag.into());
+        self
+    }
+
+    /// Says what happens when a streamed answer breaks off after its first
+    /// content.
+    #[must_use]
+    pub fn on_break(mut self, policy: OnBreak) -> Self {
+        self.on_break = Some(policy);
         self
     }
 

@@ -2,6 +2,8 @@
 
 use bytestring::ByteString;
 
+use crate::lifecycle::Route;
+
 use super::{Block, Citation, Dialect, Extra, Field, FinishReason, Opaque, Response, Usage};
 
 /// One event of a streamed answer, the same for every provider.
@@ -97,6 +99,8 @@ pub enum StreamEvent {
     },
     /// Usage so far. Cumulative: it replaces every earlier one.
     Usage(Usage),
+    /// The answer broke off, and another route goes on with it from here.
+    Switched(Box<Route>),
     /// Why the model stopped. May come more than once; the last one holds.
     Finish {
         /// In shared words.
@@ -216,6 +220,7 @@ impl StreamEvent {
             | Self::Citation { .. }
             | Self::BlockEnd { .. }
             | Self::Usage(_)
+            | Self::Switched(_)
             | Self::Finish { .. }
             | Self::End => false,
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use leverframe_core::{
     error::{ErrorKind, Failure},
     lifecycle::Route,
-    model::Family,
+    model::{Family, KeyLabel},
 };
 
 use crate::router::{Configured, Inner};
@@ -87,6 +87,7 @@ fn primary<'a>(inner: &'a Inner, model: &'a str) -> Result<(&'a Configured, &'a 
 fn route(provider: &Configured, model: &str) -> Arc<Route> {
     Arc::new(Route {
         provider: provider.name.clone(),
+        key: KeyLabel::default(),
         dialect: provider.endpoint.dialect(),
         model: model.to_owned(),
     })
