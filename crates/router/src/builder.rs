@@ -5,20 +5,19 @@ use std::{sync::Arc, time::Duration};
 use leverframe_core::{
     catalog::Catalog,
     guard::{Breaker, BreakerConfig, ConfigError, KeyGuard, RequestsPerMinute, RetryPolicy},
-    model::{NameError, ProviderName},
+    model::{NameError, OnBreak, ProviderName},
     record::{Desk, Recorder},
     time::Clock,
 };
 use leverframe_http::{
     codec::{Endpoint, EndpointError},
-    sse,
     transport::{Clocks, Transport, TransportConfig, TransportError},
 };
 
 use secrecy::ExposeSecret;
 
 use crate::{
-    Provider, Router,
+    Hedging, Provider, Router, StreamSettings,
     clock::SystemClock,
     router::{Configured, Inner, Settings},
 };
@@ -168,9 +167,23 @@ impl Builder {
         self
     }
 
-    /// Limits on lines and events of streamed answers.
-    pub fn stream_limits(mut self, limits: sse::Limits) -> Self {
-        self.settings.stream_limits = limits;
+    /// How streamed answers are read and held back.
+    pub fn streams(mut self, settings: StreamSettings) -> Self {
+        self.settings.streams = settings;
+        self
+    }
+
+    /// What happens when a streamed answer breaks off after its first content
+    /// and its request does not say. It ends in an error, unless set.
+    pub fn on_break(mut self, policy: OnBreak) -> Self {
+        self.settings.on_break = policy;
+        self
+    }
+
+    /// Asks a second route when the first one is late with a stream. Off,
+    /// unless set.
+    pub fn hedging(mut self, hedging: Hedging) -> Self {
+        self.settings.hedging = Some(hedging);
         self
     }
 
@@ -213,6 +226,9 @@ impl Builder {
         }
         if self.settings.timeout.is_zero() {
             return Err(setting("timeout", "is zero; give a duration such as 60s"));
+        }
+        if let Some(hedging) = &self.settings.hedging {
+            hedging.check()?;
         }
         // Gates are made per model later; a breaker that cannot be made is found here.
         Breaker::new(self.settings.breaker, 0)?;

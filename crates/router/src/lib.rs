@@ -81,6 +81,7 @@ mod builder;
 mod clock;
 mod driver;
 mod env;
+mod hedging;
 mod policy;
 mod provider;
 mod router;
@@ -89,10 +90,11 @@ mod stream;
 
 pub use answer::{Answer, Error};
 pub use builder::{BuildError, Builder};
+pub use hedging::Hedging;
 pub use provider::Provider;
 pub use router::Router;
 pub use services::{Counted, TokenCount};
-pub use stream::ResponseStream;
+pub use stream::{ResponseStream, StreamSettings};
 
 pub use leverframe_core::{
     catalog::{Amount, Capabilities, Catalog, CatalogError, Cost, NanoDollars, Price, PriceTable},

@@ -12,17 +12,16 @@ use leverframe_core::{
     error::Failure,
     guard::{Breaker, BreakerConfig, BreakerState, Gate, KeyGuard, RetryPolicy},
     lifecycle::Route,
-    model::{KeyLabel, ProviderName, Request},
+    model::{KeyLabel, OnBreak, ProviderName, Request},
     record::Desk,
     time::{Clock, Timestamp},
 };
 use leverframe_http::{
     codec::Endpoint,
-    sse,
     transport::{Clocks, Transport},
 };
 
-use crate::{Answer, BuildError, Builder, Error, ResponseStream, driver};
+use crate::{Answer, BuildError, Builder, Error, Hedging, ResponseStream, StreamSettings, driver};
 
 /// Sends requests to models and stays up when a provider does not.
 ///
@@ -140,7 +139,9 @@ pub(crate) struct Settings {
     pub(crate) breaker: BreakerConfig,
     pub(crate) clocks: Clocks,
     pub(crate) timeout: Duration,
-    pub(crate) stream_limits: sse::Limits,
+    pub(crate) streams: StreamSettings,
+    pub(crate) on_break: OnBreak,
+    pub(crate) hedging: Option<Hedging>,
     pub(crate) fallback_on_refusal: bool,
 }
 
@@ -152,7 +153,9 @@ impl Default for Settings {
             breaker: BreakerConfig::default(),
             clocks: Clocks::default(),
             timeout: Duration::from_secs(600),
-            stream_limits: sse::Limits::default(),
+            streams: StreamSettings::default(),
+            on_break: OnBreak::default(),
+            hedging: None,
             fallback_on_refusal: false,
         }
     }

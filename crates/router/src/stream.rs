@@ -3,6 +3,8 @@
 use std::{
     collections::VecDeque,
     fmt,
+    future::Future,
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -19,9 +21,13 @@ use leverframe_core::{
     record::Record,
     time::Timestamp,
 };
-use leverframe_http::{codec::StreamDecoder, transport::Body};
+use leverframe_http::{codec::StreamDecoder, sse, transport::Body};
 
-use crate::{Answer, Error, driver, router::Inner};
+use crate::{
+    Answer, Error,
+    driver::{self, Begun, Came, Onward, Renumber, Resumed},
+    router::Inner,
+};
 
 /// The events of a streamed answer.
 ///
@@ -33,6 +39,8 @@ pub struct ResponseStream {
 
 enum State {
     Live(Arc<Inner>, Box<Live>),
+    /// The answer broke off and another route is asked to go on.
+    Resuming(Arc<Inner>, Box<Resuming>),
     /// The answer is whole; the end of its body is not there yet.
     Ending(Answer, Box<Body>),
     /// The answer was whole before any of it was handed over.
@@ -43,17 +51,82 @@ enum State {
     Moving,
 }
 
+/// How streamed answers are read and held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamSettings {
+    /// Limits on lines and events.
+    pub limits: sse::Limits,
+    /// Most events without content that are held back before the first content.
+    pub hold_back_events: usize,
+    /// Most bytes they may come in.
+    pub hold_back_bytes: usize,
+    /// Most bytes of an answer that is held back as a whole
+    /// ([`OnBreak::Buffer`](crate::OnBreak::Buffer)).
+    pub buffer_bytes: usize,
+}
+
+impl Default for StreamSettings {
+    /// 10 000 events, 1 MiB, 16 MiB.
+    fn default() -> Self {
+        Self {
+            limits: sse::Limits::default(),
+            hold_back_events: 10_000,
+            hold_back_bytes: 1 << 20,
+            buffer_bytes: 16 << 20,
+        }
+    }
+}
+
 /// A stream whose first content is about to be handed over.
 pub(crate) struct Live {
-    pub(crate) lifecycle: Lifecycle<Streaming, Seen>,
+    lifecycle: Lifecycle<Streaming, Seen>,
     /// Events that were held back, oldest first.
-    pub(crate) held: VecDeque<StreamEvent>,
-    pub(crate) decoder: StreamDecoder,
-    pub(crate) body: Body,
-    pub(crate) deadline: Deadline,
-    pub(crate) provider_request_id: Option<String>,
+    held: VecDeque<StreamEvent>,
+    decoder: StreamDecoder,
+    renumber: Renumber,
+    shown: Shown,
+    body: Body,
+    deadline: Deadline,
+    provider_request_id: Option<String>,
     /// When the bytes being read arrived. The clock is read once per chunk, not per event.
-    pub(crate) now: Timestamp,
+    now: Timestamp,
+    /// What is left to try should it break off.
+    onward: Option<Box<Onward>>,
+}
+
+/// An answer that another route is asked to go on with.
+struct Resuming {
+    resumed: Pin<Box<dyn Future<Output = Resumed> + Send>>,
+    shown: Shown,
+    deadline: Deadline,
+}
+
+/// The numbers of the blocks the caller has seen.
+#[derive(Clone, Copy, Debug, Default)]
+struct Shown {
+    /// What is added to the numbers the lifecycle counts with: in it, the text
+    /// that is gone on with is one block, and the first.
+    shift: u32,
+    /// The last text.
+    text: u32,
+}
+
+impl Shown {
+    /// The event as the caller gets it.
+    fn event(&mut self, mut event: StreamEvent) -> StreamEvent {
+        if let Some(index) = event.index_mut() {
+            *index = index.saturating_add(self.shift);
+        }
+        if let StreamEvent::TextDelta { index, .. } = event {
+            self.text = index;
+        }
+        event
+    }
+
+    /// Once another route goes on with the last text.
+    fn gone_on(self) -> Self {
+        Self { shift: self.text, ..self }
+    }
 }
 
 /// How long the end of a body is waited for once the answer is whole: it lets
@@ -61,12 +134,21 @@ pub(crate) struct Live {
 const LINGER: Duration = Duration::from_millis(50);
 
 impl Live {
+    pub(crate) fn new(begun: Begun<Seen>, deadline: Deadline, onward: Option<Box<Onward>>) -> Self {
+        let Begun { lifecycle, events, decoder, renumber, body, provider_request_id, now } = begun;
+        let (held, shown) = (events.into(), Shown::default());
+        Self { lifecycle, held, decoder, renumber, shown, body, deadline, provider_request_id, now, onward }
+    }
+
     /// The next event, or how the stream broke off.
     fn poll_event(&mut self, inner: &Inner, cx: &mut Context<'_>) -> Poll<Result<StreamEvent, Failure>> {
         let mut ended = false;
         loop {
             match self.decoder.next_event() {
-                Ok(Some(event)) => return Poll::Ready(Ok(event)),
+                Ok(Some(mut event)) => {
+                    self.renumber.apply(&mut event);
+                    return Poll::Ready(Ok(event));
+                }
                 Ok(None) => {}
                 Err(failure) => return Poll::Ready(Err(failure)),
             }
@@ -90,32 +172,24 @@ impl Live {
             }
         }
     }
-}
 
-impl Live {
-    /// Moves the lifecycle on by what came, and says what the caller gets.
+    /// Moves the lifecycle on by what came, and says what the caller gets:
+    /// nothing yet, if another route is to go on.
     fn take_in(
         mut self: Box<Self>,
         inner: Arc<Inner>,
         came: Result<StreamEvent, Failure>,
-    ) -> (State, Result<StreamEvent, Error>) {
+    ) -> (State, Option<Result<StreamEvent, Error>>) {
         let event = match came {
             Ok(event) => event,
-            Err(failure) => {
-                // Not the last chunk's time: what broke may be that none came since.
-                let at = inner.now();
-                let mut failure = driver::inside(failure, self.provider_request_id.take());
-                inner.without_key(self.lifecycle.route(), &mut failure);
-                let stream = driver::settle(self.lifecycle, false, at);
-                let error = driver::error(&inner, stream.on(RequestFailed { failure, at }));
-                return (State::Broken(error.clone()), Err(error));
-            }
+            Err(failure) => return self.broke(inner, failure),
         };
         let at = self.now;
         if event == StreamEvent::End {
             self.lifecycle = driver::settle(self.lifecycle, true, at);
         }
         self.lifecycle = self.lifecycle.on(ReceiveStreamChunk { event: event.clone(), at });
+        let event = self.shown.event(event);
         let state = match self.lifecycle.terminal_frame() {
             Some(frame) => {
                 let answer = driver::answer(&inner, self.lifecycle.on(StreamComplete { frame, at }));
@@ -124,7 +198,52 @@ impl Live {
             }
             None => State::Live(inner, self),
         };
-        (state, Ok(event))
+        (state, Some(Ok(event)))
+    }
+
+    fn broke(self, inner: Arc<Inner>, failure: Failure) -> (State, Option<Result<StreamEvent, Error>>) {
+        // Not the last chunk's time: what broke may be that none came since.
+        let at = inner.now();
+        let mut failure = driver::inside(failure, self.provider_request_id);
+        inner.without_key(self.lifecycle.route(), &mut failure);
+        let stream = driver::settle(self.lifecycle, false, at);
+        let failed = stream.on(RequestFailed { failure, at });
+        match self.onward.filter(|_| driver::may_resume(&failed)) {
+            Some(onward) => {
+                let resumed = Box::pin(driver::resume(Arc::clone(&inner), onward, failed));
+                let resuming = Resuming { resumed, shown: self.shown, deadline: self.deadline };
+                (State::Resuming(inner, Box::new(resuming)), None)
+            }
+            None => {
+                let error = driver::error(&inner, failed);
+                (State::Broken(error.clone()), Some(Err(error)))
+            }
+        }
+    }
+}
+
+impl Resuming {
+    /// What the caller gets now that it is known whether another route goes on.
+    fn take_in(&self, inner: Arc<Inner>, resumed: Resumed) -> (State, Result<StreamEvent, Error>) {
+        let (route, came, onward) = match resumed {
+            Ok(resumed) => resumed,
+            Err(failed) => {
+                let error = driver::error(&inner, failed);
+                return (State::Broken(error.clone()), Err(error));
+            }
+        };
+        let mut shown = self.shown.gone_on();
+        let state = match came {
+            Came::Whole(completed, events) => {
+                let events: Vec<_> = events.into_iter().map(|event| shown.event(event)).collect();
+                State::Whole(driver::answer(&inner, completed), events.into_iter())
+            }
+            Came::Begun(begun) => {
+                let live = Live { shown, ..Live::new(begun, self.deadline, onward) };
+                State::Live(inner, Box::new(live))
+            }
+        };
+        (state, Ok(StreamEvent::Switched(Box::new(Route::clone(&route)))))
     }
 }
 
@@ -154,7 +273,7 @@ impl ResponseStream {
                 Some(answer.record())
             }
             State::Broken(error) => error.record(),
-            State::Live(..) | State::Moving => None,
+            State::Live(..) | State::Resuming(..) | State::Moving => None,
         }
     }
 
@@ -169,7 +288,7 @@ impl ResponseStream {
         match self.state {
             State::Whole(answer, _) | State::Ended(answer) => Ok(answer),
             State::Broken(error) => Err(error),
-            State::Live(..) | State::Ending(..) | State::Moving => {
+            State::Live(..) | State::Resuming(..) | State::Ending(..) | State::Moving => {
                 unreachable!("a stream that has ended is in none of these states")
             }
         }
@@ -180,25 +299,37 @@ impl Stream for ResponseStream {
     type Item = Result<StreamEvent, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let event = match &mut self.state {
-            State::Live(inner, live) => match live.held.pop_front() {
-                Some(event) => return Poll::Ready(Some(Ok(event))),
-                None => ready!(live.poll_event(inner, cx)),
-            },
-            State::Ending(answer, body) => {
-                while let Some(Ok(_)) = ready!(body.poll_chunk(cx)) {}
-                self.state = State::Ended(answer.clone());
-                return Poll::Ready(None);
+        loop {
+            match &mut self.state {
+                State::Live(inner, live) => {
+                    if let Some(event) = live.held.pop_front() {
+                        return Poll::Ready(Some(Ok(live.shown.event(event))));
+                    }
+                    let came = ready!(live.poll_event(inner, cx));
+                    let State::Live(inner, live) = mem::replace(&mut self.state, State::Moving) else {
+                        unreachable!("it was live above")
+                    };
+                    let (state, item) = live.take_in(inner, came);
+                    self.state = state;
+                    if let Some(item) = item {
+                        return Poll::Ready(Some(item));
+                    }
+                }
+                State::Resuming(inner, resuming) => {
+                    let resumed = ready!(resuming.resumed.as_mut().poll(cx));
+                    let (state, item) = resuming.take_in(Arc::clone(inner), resumed);
+                    self.state = state;
+                    return Poll::Ready(Some(item));
+                }
+                State::Ending(answer, body) => {
+                    while let Some(Ok(_)) = ready!(body.poll_chunk(cx)) {}
+                    self.state = State::Ended(answer.clone());
+                    return Poll::Ready(None);
+                }
+                State::Whole(_, events) => return Poll::Ready(events.next().map(Ok)),
+                State::Ended(_) | State::Broken(_) | State::Moving => return Poll::Ready(None),
             }
-            State::Whole(_, events) => return Poll::Ready(events.next().map(Ok)),
-            State::Ended(_) | State::Broken(_) | State::Moving => return Poll::Ready(None),
-        };
-        let State::Live(inner, live) = std::mem::replace(&mut self.state, State::Moving) else {
-            unreachable!("it was live above")
-        };
-        let (state, item) = live.take_in(inner, event);
-        self.state = state;
-        Poll::Ready(Some(item))
+        }
     }
 }
 
@@ -206,6 +337,7 @@ impl fmt::Debug for ResponseStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.state {
             State::Live(..) => "live",
+            State::Resuming(..) => "resuming",
             State::Whole(..) | State::Ending(..) | State::Ended(_) => "ended",
             State::Broken(_) => "broken",
             State::Moving => "moving",

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{EventKind, Journal, Lifecycle, Route, State, StateKind, Terminal, Visibility};
+use super::{
+    EventKind, Journal, Lifecycle, Route, State, StateKind, Terminal, Visibility,
+    race::{Fork, Race},
+};
 use crate::{
     choice::Choice,
     error::{ErrorKind, Failure},
@@ -57,9 +60,13 @@ pub(super) struct Book {
     /// What the dialect of the route at hand could not say.
     losses: Vec<Loss>,
     /// The first failure of something that was sent.
-    first_failure: Option<Failure>,
+    first_failure: Option<(Timestamp, Failure)>,
     /// The first failure of something that was not.
-    first_refusal: Option<Failure>,
+    first_refusal: Option<(Timestamp, Failure)>,
+    /// What broke an answer that someone was reading.
+    broke: Option<Failure>,
+    /// The other tries that are out at the same time, if there were any.
+    race: Option<Arc<Race>>,
     /// Set in terminal states.
     outcome: Option<Outcome>,
     /// Set once the record was handed in.
@@ -80,6 +87,8 @@ impl Book {
             losses: Vec::new(),
             first_failure: None,
             first_refusal: None,
+            broke: None,
+            race: None,
             outcome: None,
             closed: None,
         }
@@ -95,14 +104,18 @@ impl Book {
 
     /// The failure to tell of when the request ends with `last`: what was sent
     /// and failed first, so that a fallback that fails in its turn does not
-    /// hide why it was needed; else what was refused first. What ends a
-    /// request by itself, its deadline or its caller, and what broke an answer
-    /// someone was reading, come before that.
+    /// hide why it was needed; else what was refused first. What broke an
+    /// answer someone was reading comes before that, whatever became of the
+    /// tries to go on with it, and so does what ends a request by itself: its
+    /// deadline or its caller.
     pub(super) fn headline<'a>(&'a self, last: &'a Failure) -> &'a Failure {
         match last.kind {
+            _ if self.position.seen => self.broke.as_ref().unwrap_or(last),
             ErrorKind::DeadlineExceeded | ErrorKind::Cancelled => last,
-            _ if self.position.seen => last,
-            _ => self.first_failure.as_ref().or(self.first_refusal.as_ref()).unwrap_or(last),
+            _ => {
+                let first = self.first_failure.as_ref().or(self.first_refusal.as_ref());
+                first.map_or(last, |(_, failure)| failure)
+            }
         }
     }
 
@@ -157,7 +170,7 @@ impl Book {
     /// The attempt that is out, or one that never got out, has failed.
     pub(super) fn attempt_failed(&mut self, route: &Route, failure: &Failure, at: Timestamp) {
         let first = if self.attempt_open { &mut self.first_failure } else { &mut self.first_refusal };
-        first.get_or_insert_with(|| failure.clone());
+        first.get_or_insert_with(|| (at, failure.clone()));
         if !self.attempt_open {
             self.attempts.push(attempt(route, false, at));
         }
@@ -173,6 +186,10 @@ impl Book {
 
     /// The request has failed, for now: a fallback may follow.
     pub(super) fn failed(&mut self, failure: &Failure) {
+        self.catch_up();
+        if self.position.seen {
+            self.broke.get_or_insert_with(|| failure.clone());
+        }
         self.outcome = Some(Outcome::failed(self.headline(failure)));
     }
 
@@ -203,10 +220,73 @@ impl Book {
         self.outcome = Some(Outcome::Completed { finish: response.finish.clone() });
     }
 
+    /// The request is about to be tried on a second route as well.
+    pub(super) fn fork(&mut self, request: Arc<Request>) -> Fork {
+        let race = Arc::clone(self.race.get_or_insert_with(Arc::default));
+        {
+            let mut shared = race.lock();
+            shared.running = shared.running.max(1);
+            shared.choice.get_or_insert_with(|| std::mem::take(&mut self.choice));
+        }
+        let started_at = self.journal.entries().first().map_or_else(|| self.desk.now(), |entry| entry.at);
+        Fork { id: self.id, desk: Arc::clone(&self.desk), request, started_at, race }
+    }
+
+    /// It is one of the tries of a race.
+    pub(super) fn joins(&mut self, race: Arc<Race>) {
+        self.race = Some(race);
+    }
+
+    /// Takes over what tries that have ended left behind.
+    fn catch_up(&mut self) {
+        let Some(race) = self.race.clone() else { return };
+        let mut shared = race.lock();
+        if !shared.attempts.is_empty() {
+            // The attempt that is out stays the last one.
+            let open = self.attempt_open.then(|| self.attempts.pop()).flatten();
+            self.attempts.append(&mut shared.attempts);
+            self.attempts.sort_by_key(|attempt| attempt.started_at);
+            self.attempts.extend(open);
+        }
+        earlier(&mut self.first_failure, &mut shared.first_failure);
+        earlier(&mut self.first_refusal, &mut shared.first_refusal);
+    }
+
+    /// Leaves what it has to the tries that go on. Whether there are any.
+    fn leave(&mut self, at: Timestamp) -> bool {
+        let Some(race) = self.race.take() else { return false };
+        let mut shared = race.lock();
+        shared.running = shared.running.saturating_sub(1);
+        if shared.running == 0 {
+            drop(shared);
+            self.race = Some(race);
+            return false;
+        }
+        if self.attempt_open
+            && let Some(attempt) = self.attempts.last_mut()
+        {
+            attempt.ended_at = at;
+            attempt.failure = Some((&outrun()).into());
+            if attempt.usage == Usage::default() {
+                attempt.usage = shared.given_up;
+            }
+        }
+        shared.attempts.append(&mut self.attempts);
+        earlier(&mut shared.first_failure, &mut self.first_failure);
+        earlier(&mut shared.first_refusal, &mut self.first_refusal);
+        true
+    }
+
     /// Hands the record in, once, and returns it.
     pub(super) fn close(&mut self, at: Timestamp) -> Arc<Record> {
         if let Some(record) = &self.closed {
             return Arc::clone(record);
+        }
+        self.catch_up();
+        if let Some(race) = &self.race
+            && let Some(choice) = race.lock().choice.take()
+        {
+            self.choice = choice;
         }
         self.journal.append(EventKind::Complete, self.position, at);
         for attempt in &mut self.attempts {
@@ -242,6 +322,9 @@ impl Drop for Book {
             return;
         }
         let at = self.desk.now();
+        if self.leave(at) {
+            return;
+        }
         if !self.position.is_terminal() {
             let failure = cancelled();
             if self.attempt_open
@@ -266,6 +349,19 @@ fn service_tier(response: &Response) -> Option<String> {
     let field = response.extra.iter().find(|field| NAMES.contains(&field.name.as_str()))?;
     let word = field.value.as_str().trim_matches('"');
     (!word.is_empty() && word != "null").then(|| word.to_owned())
+}
+
+/// Keeps the earlier of two failures in the first place.
+fn earlier(first: &mut Option<(Timestamp, Failure)>, other: &mut Option<(Timestamp, Failure)>) {
+    if let Some((at, _)) = other
+        && first.as_ref().is_none_or(|(first, _)| *at < *first)
+    {
+        *first = other.take();
+    }
+}
+
+fn outrun() -> Failure {
+    Failure::new(ErrorKind::Cancelled, "another route answered first")
 }
 
 fn cancelled() -> Failure {

@@ -39,6 +39,7 @@ mod any;
 mod book;
 mod event;
 mod journal;
+mod race;
 mod route;
 mod state;
 mod table;
@@ -53,6 +54,7 @@ pub use event::{
     ValidationFailed, ValidationPassed,
 };
 pub use journal::{CorruptJournal, Entry, Journal};
+pub use race::Fork;
 pub use route::{NextRoute, Plan, Route};
 pub use state::{
     Completed, Failed, Idle, InFlight, Lifecycle, Phase, RateLimited, Ready, Requesting, Retrying, Sent,

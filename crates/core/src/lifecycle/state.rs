@@ -241,6 +241,15 @@ impl<V: Visibility> Lifecycle<Validating, V> {
         Arc::clone(&self.state.request)
     }
 
+    /// The request as it will go out: with the text the caller already has as
+    /// the beginning of the answer, if there is any.
+    pub fn outgoing(&self) -> Arc<Request> {
+        match prefill(&self.visibility) {
+            None => Arc::clone(&self.state.request),
+            Some(text) => Arc::new(self.state.request.continuing(text)),
+        }
+    }
+
     /// The route it is checked for.
     pub fn route(&self) -> &Arc<Route> {
         self.state.route.route()
@@ -344,7 +353,12 @@ impl<V: Visibility> Lifecycle<Failed, V> {
     pub fn finish(mut self, at: Timestamp) -> (Failure, Option<Box<Partial>>, Arc<Record>) {
         let headline = self.headline().clone();
         let record = self.book.close(at);
-        (headline, self.state.partial.filter(|_| V::SEEN), record)
+        let seen = match self.state.partial {
+            // The last try to go on did not get far enough to add anything.
+            None if V::SEEN => Some(Box::new(Partial::continuing(self.visibility.shown()))),
+            partial => partial.filter(|_| V::SEEN),
+        };
+        (headline, seen, record)
     }
 }
 
@@ -364,9 +378,15 @@ impl<V: Visibility> Lifecycle<Completed, V> {
 
 /// A valid request stays valid with what a model wrote appended.
 fn outgoing<V: Visibility>(request: &Valid<Request>, visibility: &V) -> Arc<Request> {
-    // Anthropic refuses a prefilled answer that ends in white space.
-    match visibility.shown().trim_end() {
-        "" => request.share(),
-        text => Arc::new(request.continuing(text)),
+    match prefill(visibility) {
+        None => request.share(),
+        Some(text) => Arc::new(request.continuing(text)),
     }
+}
+
+/// The beginning of the answer, if the caller has one.
+fn prefill<V: Visibility>(visibility: &V) -> Option<&str> {
+    // Anthropic refuses a prefilled answer that ends in white space.
+    let text = visibility.shown().trim_end();
+    (!text.is_empty()).then_some(text)
 }

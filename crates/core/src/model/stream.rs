@@ -203,6 +203,28 @@ impl StreamEvent {
         events.extend(fields.map(|field| Self::Extra { of, field, append: false }));
     }
 
+    /// The block it belongs to, if it belongs to one.
+    pub fn index_mut(&mut self) -> Option<&mut u32> {
+        match self {
+            Self::TextDelta { index, .. }
+            | Self::ThinkingDelta { index, .. }
+            | Self::Signature { index, .. }
+            | Self::RefusalDelta { index, .. }
+            | Self::ToolCallStart { index, .. }
+            | Self::ToolCallDelta { index, .. }
+            | Self::Citation { index, .. }
+            | Self::Extra { of: Place::Block(index), .. }
+            | Self::BlockEnd { index }
+            | Self::Opaque { index, .. } => Some(index),
+            Self::Start { .. }
+            | Self::Extra { of: Place::Message | Place::Answer, .. }
+            | Self::Usage(_)
+            | Self::Switched(_)
+            | Self::Finish { .. }
+            | Self::End => None,
+        }
+    }
+
     /// Whether the caller learns something of the answer from it.
     ///
     /// The first such event commits a stream: from then on nothing may be

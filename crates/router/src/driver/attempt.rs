@@ -7,13 +7,16 @@ use leverframe_core::{
     error::{ErrorKind, Failure},
     guard::{Circumstances, Gate, NoRetry, RetryPermit},
     lifecycle::{
-        Lifecycle, On, RateLimitHit, RateLimited, Ready, RequestFailed, Requesting, RetryRequest, Retrying,
-        SendRequest, Sent, Streaming,
+        Lifecycle, On, Ready, RequestFailed, Requesting, RetryRequest, Retrying, Route, SendRequest, Sent,
     },
     time::Timestamp,
 };
 
-use super::{Drive, Reached, Unanswered};
+use super::{
+    Drive, Unanswered,
+    broken::{Broken, Stuck},
+    exchange::Came,
+};
 
 /// A request that may be sent.
 enum Sendable {
@@ -21,45 +24,34 @@ enum Sendable {
     Again(Lifecycle<Retrying>),
 }
 
-/// What went wrong and where the request stood.
-pub(super) struct Broken {
-    pub(super) at: Stuck,
-    pub(super) failure: Box<Failure>,
-}
-
-impl Broken {
-    pub(super) fn new(at: Stuck, failure: Failure) -> Self {
-        Self { at, failure: Box::new(failure) }
-    }
-}
-
-/// A request that cannot go on as it is.
-pub(super) enum Stuck {
-    Ready(Lifecycle<Requesting<Ready>>),
-    Retrying(Lifecycle<Retrying>),
-    Sent(Lifecycle<Requesting<Sent>>),
-    Streaming(Lifecycle<Streaming>),
+/// A route that is being tried, and the request in its dialect.
+pub(super) struct Trial {
+    pub(super) route: Arc<Route>,
+    pub(super) gate: Arc<Gate>,
+    pub(super) request: http::Request<Bytes>,
 }
 
 impl Drive<'_> {
+    pub(super) fn trial(&self, route: &Arc<Route>, request: http::Request<Bytes>) -> Trial {
+        Trial { route: Arc::clone(route), gate: self.inner.gate(route), request }
+    }
+
     /// Sends on one route until it answers or has had its tries.
+    ///
+    /// A hedge that outlives the route takes its place.
     pub(super) async fn attempts(
         &mut self,
         ready: Lifecycle<Requesting<Ready>>,
         request: http::Request<Bytes>,
-    ) -> Result<Reached, Unanswered> {
-        let route = Arc::clone(ready.route());
-        let gate = self.inner.gate(&route);
+    ) -> Result<Came, Unanswered> {
+        let trial = self.trial(ready.route(), request);
         let mut sendable = Sendable::First(ready);
         let mut retries = 0;
         loop {
-            let Broken { at, failure } = match self.admit(&gate, sendable) {
-                Ok(sent) => match self.exchange(sent, request.clone()).await {
-                    Ok(reached) => return Ok(reached),
-                    Err(mut broken) => {
-                        self.inner.without_key(&route, &mut broken.failure);
-                        broken
-                    }
+            let Broken { at, failure } = match self.admit(&trial, sendable) {
+                Ok(sent) => match self.exchange(&trial.route).run(sent, trial.request.clone()).await {
+                    Ok(came) => return Ok(came),
+                    Err(broken) => broken,
                 },
                 Err(refused) => refused,
             };
@@ -68,9 +60,9 @@ impl Drive<'_> {
         }
     }
 
-    fn admit(&self, gate: &Arc<Gate>, sendable: Sendable) -> Result<Lifecycle<Requesting<Sent>>, Broken> {
+    fn admit(&self, trial: &Trial, sendable: Sendable) -> Result<Lifecycle<Requesting<Sent>>, Broken> {
         let at = self.inner.now();
-        match (gate.admit(at), sendable) {
+        match (trial.gate.admit(at), sendable) {
             (Ok(admission), Sendable::First(ready)) => Ok(ready.on(SendRequest { admission, at })),
             (Ok(admission), Sendable::Again(retrying)) => Ok(retrying.on(SendRequest { admission, at })),
             (Err(refusal), Sendable::First(ready)) => {
@@ -93,7 +85,7 @@ impl Drive<'_> {
         if failure.kind == ErrorKind::RateLimited {
             return self.wait_out(stuck, *failure, retries, at).await;
         }
-        match self.permit(&failure, retries, at) {
+        match self.permit(stuck.route(), &failure, retries, at) {
             Ok(permit) => {
                 let not_before = permit.not_before();
                 let retrying = stuck.retry(permit, *failure, at)?;
@@ -116,15 +108,22 @@ impl Drive<'_> {
         at: Timestamp,
     ) -> Result<Lifecycle<Retrying>, Unanswered> {
         let until = at + failure.retry_after.unwrap_or_default();
+        let route = Arc::clone(stuck.route());
         let limited = stuck.limit(failure.clone(), until, at);
-        let Ok(permit) = self.permit(&failure, retries, at) else {
+        let Ok(permit) = self.permit(&route, &failure, retries, at) else {
             return Err(limited.on(RequestFailed { failure, at }));
         };
         self.sleep_until(permit.not_before()).await;
         Ok(limited.on(RetryRequest { permit, resend: (), at: self.inner.now() }))
     }
 
-    fn permit(&mut self, failure: &Failure, retries: u32, now: Timestamp) -> Result<RetryPermit, NoRetry> {
+    fn permit(
+        &mut self,
+        _route: &Route,
+        failure: &Failure,
+        retries: u32,
+        now: Timestamp,
+    ) -> Result<RetryPermit, NoRetry> {
         let routes_left = self.plan.remaining().count();
         let circumstances = Circumstances { retries, routes_left, deadline: self.deadline, now };
         RetryPermit::grant(
@@ -138,41 +137,5 @@ impl Drive<'_> {
 
     async fn sleep_until(&self, instant: Timestamp) {
         tokio::time::sleep(instant.since(self.inner.now())).await;
-    }
-}
-
-impl Stuck {
-    fn retry(
-        self,
-        permit: RetryPermit,
-        failure: Failure,
-        at: Timestamp,
-    ) -> Result<Lifecycle<Retrying>, Unanswered> {
-        match self {
-            Self::Sent(sent) => Ok(sent.on(RetryRequest { permit, resend: (), at })),
-            Self::Streaming(stream) => Ok(stream.on(RetryRequest { permit, resend: (), at })),
-            // What was refused before it was sent is waited for in `RateLimited` or not at all.
-            Self::Ready(_) | Self::Retrying(_) => Err(self.fail(failure, at)),
-        }
-    }
-
-    fn limit(self, failure: Failure, until: Timestamp, at: Timestamp) -> Lifecycle<RateLimited> {
-        let event = RateLimitHit { failure, until, at };
-        match self {
-            Self::Ready(ready) => ready.on(event),
-            Self::Retrying(retrying) => retrying.on(event),
-            Self::Sent(sent) => sent.on(event),
-            Self::Streaming(stream) => stream.on(event),
-        }
-    }
-
-    fn fail(self, failure: Failure, at: Timestamp) -> Unanswered {
-        let event = RequestFailed { failure, at };
-        match self {
-            Self::Ready(ready) => ready.on(event),
-            Self::Retrying(retrying) => retrying.on(event),
-            Self::Sent(sent) => sent.on(event),
-            Self::Streaming(stream) => stream.on(event),
-        }
     }
 }

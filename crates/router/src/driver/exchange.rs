@@ -1,13 +1,15 @@
 //! One HTTP exchange, up to a whole answer or the first content of a stream.
 
-use std::{ops::ControlFlow, time::Duration};
+use std::{ops::ControlFlow, sync::Arc};
 
 use bytes::Bytes;
 use http::{StatusCode, header::CONTENT_TYPE};
 use leverframe_core::{
     error::{ErrorKind, Failure},
+    guard::Deadline,
     lifecycle::{
-        Lifecycle, On, ReceiveResponse, ReceiveStreamChunk, Requesting, Sent, StreamComplete, Streaming,
+        Completed, Lifecycle, On, ReceiveResponse, ReceiveStreamChunk, Requesting, Seen, Sent,
+        StreamComplete, Streaming, Unseen, Visibility,
     },
     model::{Dialect, FinishReason, Response, StreamEvent},
     time::Timestamp,
@@ -18,33 +20,71 @@ use leverframe_http::{
 };
 
 use super::{
-    Drive, Reached,
-    attempt::{Broken, Stuck},
+    broken::{Broken, Stuck},
+    renumber::Renumber,
     transport_failure, usage,
 };
-use crate::stream::Live;
+use crate::{router::Inner, stream::StreamSettings};
 
 /// Most bytes of an error's body that are read.
 const MAX_ERROR_BODY: usize = 1 << 20;
 
-/// Most events without content that are held back before the first content.
-/// A provider that sends more is not answering.
-const MAX_HELD_BACK: usize = 10_000;
-
 /// The headers of a good answer.
 type Head = http::Response<Body>;
 
-impl Drive<'_> {
+/// How one exchange is to go. Cheap to copy, so that two can run at once.
+#[derive(Clone, Copy)]
+pub(super) struct Exchange<'a> {
+    pub(super) inner: &'a Arc<Inner>,
+    pub(super) deadline: Deadline,
+    pub(super) clocks: Clocks,
+    pub(super) streamed: bool,
+    /// Whether the whole answer is held back.
+    pub(super) buffered: bool,
+}
+
+/// What an exchange has brought.
+#[expect(clippy::large_enum_variant, reason = "moved once per exchange")]
+pub(crate) enum Came<V: Visibility = Unseen> {
+    /// A whole answer. Where a stream was asked for, with its events.
+    Whole(Lifecycle<Completed, V>, Vec<StreamEvent>),
+    /// The beginning of an answer, up to its first content.
+    Begun(Begun<V>),
+}
+
+/// An answer that has begun.
+pub(crate) struct Begun<V: Visibility> {
+    pub(crate) lifecycle: Lifecycle<Streaming, V>,
+    /// What has arrived, oldest first.
+    pub(crate) events: Vec<StreamEvent>,
+    pub(crate) decoder: StreamDecoder,
+    pub(crate) renumber: Renumber,
+    pub(crate) body: Body,
+    pub(crate) provider_request_id: Option<String>,
+    /// When it began.
+    pub(crate) now: Timestamp,
+}
+
+impl Begun<Unseen> {
+    /// What has arrived is about to be handed over.
+    pub(super) fn commit(self) -> Begun<Seen> {
+        let Self { lifecycle, events, decoder, renumber, body, provider_request_id, now } = self;
+        let lifecycle = lifecycle.commit();
+        Begun { lifecycle, events, decoder, renumber, body, provider_request_id, now }
+    }
+}
+
+impl Exchange<'_> {
     /// One exchange. What breaks comes back with the state it broke in.
-    pub(super) async fn exchange(
-        &mut self,
-        mut sent: Lifecycle<Requesting<Sent>>,
+    pub(super) async fn run<V: Visibility>(
+        &self,
+        mut sent: Lifecycle<Requesting<Sent>, V>,
         request: http::Request<Bytes>,
-    ) -> Result<Reached, Broken> {
+    ) -> Result<Came<V>, Broken<V>> {
         let dialect = sent.route().dialect;
         let head = match self.headers(dialect, request).await {
             Ok(head) => head,
-            Err(failure) => return Err(Broken::new(Stuck::Sent(sent), failure)),
+            Err(failure) => return Err(self.refused(sent, failure)),
         };
         let id = codec::provider_request_id(dialect, head.headers());
         sent.named(id.clone());
@@ -54,17 +94,19 @@ impl Drive<'_> {
         match self.whole(dialect, head).await {
             Ok(mut response) => {
                 response.usage = usage::of_response(sent.route(), &sent.request(), &response);
-                let events = if self.streamed { StreamEvent::replay(&response) } else { Vec::new() };
+                let mut events = if self.streamed { StreamEvent::replay(&response) } else { Vec::new() };
+                let mut renumber = Renumber::new(V::SEEN);
+                events.iter_mut().for_each(|event| renumber.apply(event));
                 let at = self.inner.now();
-                Ok(Reached::Whole(sent.on(ReceiveResponse { response, at }), events))
+                Ok(Came::Whole(sent.on(ReceiveResponse { response, at }), events))
             }
-            Err(failure) => Err(Broken::new(Stuck::Sent(sent), failure)),
+            Err(failure) => Err(self.refused(sent, failure)),
         }
     }
 
     /// Sends and waits for the headers; a bad status is a failure.
     async fn headers(&self, dialect: Dialect, request: http::Request<Bytes>) -> Result<Head, Failure> {
-        let sent = self.inner.transport.send(request, &self.clocks()).await;
+        let sent = self.inner.transport.send(request, &self.clocks).await;
         let response = sent.map_err(|error| self.failure(error))?;
         let (head, body) = response.into_parts();
         if head.status.is_success() {
@@ -73,23 +115,6 @@ impl Drive<'_> {
         // What can be read of the body explains the status; the status alone is enough.
         let body = body.collect(MAX_ERROR_BODY).await.unwrap_or_default();
         Err(codec::read_error(dialect, head.status.as_u16(), &head.headers, &body))
-    }
-
-    /// The configured clocks, clipped by the deadline. While other routes are
-    /// left, a provider that does not begin to answer gets no more than its
-    /// share of the time, so that they can still be tried.
-    fn clocks(&self) -> Clocks {
-        let now = self.inner.now();
-        let left = self.deadline.remaining(now);
-        let routes_left = u32::try_from(self.plan.remaining().count()).unwrap_or(u32::MAX);
-        let share = left / routes_left.saturating_add(1);
-        let clocks = self.inner.settings.clocks;
-        let total = Some(self.deadline.clip(clocks.total.unwrap_or(Duration::MAX), now));
-        if routes_left == 0 {
-            return Clocks { total, ..clocks };
-        }
-        let (headers, first_token) = (clocks.headers.min(share), clocks.first_token.min(share));
-        Clocks { headers, first_token, total, ..clocks }
     }
 
     async fn whole(&self, dialect: Dialect, head: Head) -> Result<Response, Failure> {
@@ -103,63 +128,81 @@ impl Drive<'_> {
         }
     }
 
-    /// Reads a stream up to its first content, so that what breaks before it
-    /// can be tried again unseen.
-    async fn first_content(
+    /// Reads a stream up to its first content, or to its end if all of it is
+    /// held back, so that what breaks before can be tried again unseen.
+    async fn first_content<V: Visibility>(
         &self,
-        sent: Lifecycle<Requesting<Sent>>,
+        sent: Lifecycle<Requesting<Sent>, V>,
         dialect: Dialect,
         head: Head,
         provider_request_id: Option<String>,
-    ) -> Result<Reached, Broken> {
+    ) -> Result<Came<V>, Broken<V>> {
+        let settings = self.inner.settings.streams;
         let mut body = head.into_body();
-        let mut decoder = StreamDecoder::new(dialect, self.inner.settings.stream_limits);
+        let mut decoder = StreamDecoder::new(dialect, settings.limits);
+        let mut renumber = Renumber::new(V::SEEN);
         let mut held = HeldBack::Nothing(sent);
         let mut events = Vec::new();
+        let mut bounds = Bounds::new(settings, self.buffered);
         let mut no_content = None;
         loop {
-            let event = match self.next_event(&mut decoder, &mut body).await {
+            let mut event = match self.next_event(&mut decoder, &mut body, &mut bounds).await {
                 Ok(event) => event,
                 Err(failure) => {
-                    return Err(Broken::new(
-                        held.stuck(self.inner.now()),
-                        inside(failure, provider_request_id),
-                    ));
+                    return Err(self.broken(held.stuck(self.inner.now()), failure, provider_request_id));
                 }
             };
             if let StreamEvent::Finish { reason, raw, .. } = &event {
                 no_content = no_answer(reason, raw);
             }
             if event == StreamEvent::End
+                && !bounds.begun
                 && let Some(failure) = no_content
             {
-                return Err(Broken::new(held.stuck(self.inner.now()), inside(failure, provider_request_id)));
+                return Err(self.broken(held.stuck(self.inner.now()), failure, provider_request_id));
             }
-            events.push(event.clone());
-            let begun = event.is_content();
+            renumber.apply(&mut event);
+            let content = event.is_content();
+            if !self.buffered {
+                events.push(event.clone());
+            }
             let now = self.inner.now();
             held = match held.take_in(event, now) {
                 ControlFlow::Continue(held) => held,
-                ControlFlow::Break(completed) => return Ok(Reached::Whole(completed, events)),
+                ControlFlow::Break(completed) => {
+                    if self.buffered {
+                        events = StreamEvent::replay(completed.response());
+                    }
+                    return Ok(Came::Whole(completed, events));
+                }
             };
-            if begun && let HeldBack::Events(stream) = held {
+            if content && !bounds.begun {
+                bounds.begun = true;
                 body.first_token_seen();
-                let (lifecycle, deadline) = (stream.commit(), self.deadline);
-                let held = events.into();
-                let live = Live { lifecycle, held, decoder, body, deadline, provider_request_id, now };
-                return Ok(Reached::Begun(live));
             }
-            if events.len() > MAX_HELD_BACK {
-                let message = format!("the stream has more than {MAX_HELD_BACK} events and no content");
-                return Err(Broken::new(
-                    held.stuck(self.inner.now()),
-                    Failure::new(ErrorKind::Unreadable, message),
-                ));
+            match held {
+                HeldBack::Events(lifecycle) if content && !self.buffered => {
+                    let begun =
+                        Begun { lifecycle, events, decoder, renumber, body, provider_request_id, now };
+                    return Ok(Came::Begun(begun));
+                }
+                _ => {}
+            }
+            if !content
+                && !bounds.begun
+                && let Err(failure) = bounds.no_content()
+            {
+                return Err(self.broken(held.stuck(now), failure, provider_request_id));
             }
         }
     }
 
-    async fn next_event(&self, decoder: &mut StreamDecoder, body: &mut Body) -> Result<StreamEvent, Failure> {
+    async fn next_event(
+        &self,
+        decoder: &mut StreamDecoder,
+        body: &mut Body,
+        bounds: &mut Bounds,
+    ) -> Result<StreamEvent, Failure> {
         let mut ended = false;
         loop {
             if let Some(event) = decoder.next_event()? {
@@ -170,7 +213,10 @@ impl Drive<'_> {
                 return Err(Failure::new(ErrorKind::Interrupted, "the stream ended"));
             }
             match body.chunk().await {
-                Some(Ok(chunk)) => decoder.push(chunk),
+                Some(Ok(chunk)) => {
+                    bounds.chunk(chunk.len())?;
+                    decoder.push(chunk);
+                }
                 Some(Err(error)) => return Err(self.failure(error)),
                 None => {
                     decoder.finish();
@@ -182,6 +228,29 @@ impl Drive<'_> {
 
     fn failure(&self, error: TransportError) -> Failure {
         transport_failure(error, self.deadline, self.inner.now())
+    }
+
+    /// What came instead of an answer, without the key, should the provider
+    /// have quoted it.
+    fn refused<V: Visibility>(
+        &self,
+        sent: Lifecycle<Requesting<Sent>, V>,
+        mut failure: Failure,
+    ) -> Broken<V> {
+        self.inner.without_key(sent.route(), &mut failure);
+        Broken::new(Stuck::Sent(sent), failure)
+    }
+
+    /// What came inside a stream that had begun well.
+    fn broken<V: Visibility>(
+        &self,
+        at: Stuck<V>,
+        failure: Failure,
+        provider_request_id: Option<String>,
+    ) -> Broken<V> {
+        let mut failure = inside(failure, provider_request_id);
+        self.inner.without_key(at.route(), &mut failure);
+        Broken::new(at, failure)
     }
 }
 
@@ -206,19 +275,63 @@ fn no_answer(finish: &FinishReason, raw: &str) -> Option<Failure> {
     }
 }
 
-/// A stream of which nothing was handed over.
-enum HeldBack {
-    Nothing(Lifecycle<Requesting<Sent>>),
-    Events(Lifecycle<Streaming>),
+/// How much may be held back.
+struct Bounds {
+    /// Events so far.
+    events: usize,
+    /// Bytes so far.
+    bytes: usize,
+    settings: StreamSettings,
+    /// Whether the whole answer is held back.
+    buffered: bool,
+    /// Whether there was content.
+    begun: bool,
 }
 
-impl HeldBack {
+impl Bounds {
+    fn new(settings: StreamSettings, buffered: bool) -> Self {
+        Self { events: 0, bytes: 0, settings, buffered, begun: false }
+    }
+
+    /// An event without content was read. Checked then and not by the chunk,
+    /// for the first content may be a large picture.
+    fn no_content(&mut self) -> Result<(), Failure> {
+        self.events = self.events.saturating_add(1);
+        let StreamSettings { hold_back_events, hold_back_bytes, .. } = self.settings;
+        let bound = if self.events > hold_back_events {
+            format!("{hold_back_events} events")
+        } else if self.bytes > hold_back_bytes {
+            format!("{hold_back_bytes} bytes")
+        } else {
+            return Ok(());
+        };
+        // A provider that sends more is not answering.
+        let message = format!("the stream has more than {bound} and no content");
+        Err(Failure::new(ErrorKind::Unreadable, message))
+    }
+
+    fn chunk(&mut self, bytes: usize) -> Result<(), Failure> {
+        self.bytes = self.bytes.saturating_add(bytes);
+        let most = self.settings.buffer_bytes;
+        if !self.buffered || self.bytes <= most {
+            return Ok(());
+        }
+        let message = format!(
+            "the answer is to be buffered and has more than {most} bytes; raise StreamSettings::buffer_bytes"
+        );
+        Err(Failure::new(ErrorKind::Unreadable, message))
+    }
+}
+
+/// A stream of which nothing more was handed over.
+enum HeldBack<V: Visibility> {
+    Nothing(Lifecycle<Requesting<Sent>, V>),
+    Events(Lifecycle<Streaming, V>),
+}
+
+impl<V: Visibility> HeldBack<V> {
     /// Takes an event in; breaks with a whole answer at the terminal frame.
-    fn take_in(
-        self,
-        event: StreamEvent,
-        at: Timestamp,
-    ) -> ControlFlow<Lifecycle<leverframe_core::lifecycle::Completed>, Self> {
+    fn take_in(self, event: StreamEvent, at: Timestamp) -> ControlFlow<Lifecycle<Completed, V>, Self> {
         let chunk = ReceiveStreamChunk { event, at };
         let ends = chunk.event == StreamEvent::End;
         let stream = match self {
@@ -232,7 +345,7 @@ impl HeldBack {
         }
     }
 
-    fn stuck(self, at: Timestamp) -> Stuck {
+    fn stuck(self, at: Timestamp) -> Stuck<V> {
         match self {
             Self::Nothing(sent) => Stuck::Sent(sent),
             Self::Events(stream) => Stuck::Streaming(usage::settle(stream, false, at)),

@@ -3,38 +3,37 @@
 //! One future owns the request. Each step takes a state and returns the next;
 //! there is no other loop that sends, and no other place that sleeps. The
 //! order of steps is the order of the files: `route` finds the next route,
-//! `attempt` sends and waits on one route, `exchange` is one HTTP exchange.
+//! `attempt` sends and waits on one route, `hedge` tries a second one when it is
+//! late, `exchange` is one HTTP exchange. `resume` goes on with an answer that
+//! broke off.
 
 mod attempt;
+mod broken;
 mod exchange;
+mod renumber;
+mod resume;
 mod route;
 mod usage;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use leverframe_core::{
     error::{Clock, ErrorKind, Failure},
     guard::{AttemptBudget, Deadline},
-    lifecycle::{Completed, Failed, Lifecycle, Plan, Unseen, Visibility},
-    model::{Request, RequestId, StreamEvent},
+    lifecycle::{Completed, Failed, Lifecycle, Plan, Route, Unseen, Visibility},
+    model::{OnBreak, Request, RequestId},
     time::Timestamp,
 };
-use leverframe_http::transport::TransportError;
+use leverframe_http::transport::{Clocks, TransportError};
 
 use crate::{Answer, Error, ResponseStream, policy::priority, router::Inner, stream::Live};
 
-pub(crate) use exchange::inside;
-pub(crate) use usage::settle;
+use exchange::Exchange;
 
-/// Where a request stands when the driver hands it over.
-#[expect(clippy::large_enum_variant, reason = "moved once per request, into a box where it is kept")]
-enum Reached {
-    /// The answer is whole. Where a stream was asked for and the answer was not
-    /// streamed, or had no content, it comes with its events.
-    Whole(Lifecycle<Completed>, Vec<StreamEvent>),
-    /// The answer has begun and its first content is about to be handed over.
-    Begun(Live),
-}
+pub(crate) use exchange::{Begun, Came, inside};
+pub(crate) use renumber::Renumber;
+pub(crate) use resume::{Onward, Resumed, may_resume, resume};
+pub(crate) use usage::settle;
 
 /// One request on its way.
 struct Drive<'a> {
@@ -42,21 +41,38 @@ struct Drive<'a> {
     plan: Plan,
     deadline: Deadline,
     streamed: bool,
+    /// Whether the whole answer is held back.
+    buffered: bool,
     rng: fastrand::Rng,
 }
 
+/// What a request came to, and what is left to try should it break off.
+struct Reached {
+    came: Came,
+    deadline: Deadline,
+    onward: Option<Box<Onward>>,
+}
+
 pub(crate) async fn send(inner: &Arc<Inner>, request: Request) -> Result<Answer, Error> {
-    match drive(inner, request, false).await? {
-        Reached::Whole(completed, _) => Ok(answer(inner, completed)),
+    let Reached { came, deadline, onward } = drive(inner, request, false).await?;
+    match came {
+        Came::Whole(completed, _) => Ok(answer(inner, completed)),
         // Only streams begin; should that change, their end is what was asked for.
-        Reached::Begun(live) => ResponseStream::begun(Arc::clone(inner), live).collect().await,
+        Came::Begun(begun) => {
+            let live = Live::new(begun.commit(), deadline, onward);
+            ResponseStream::begun(Arc::clone(inner), live).collect().await
+        }
     }
 }
 
 pub(crate) async fn stream(inner: &Arc<Inner>, request: Request) -> Result<ResponseStream, Error> {
-    match drive(inner, request, true).await? {
-        Reached::Whole(completed, events) => Ok(ResponseStream::whole(answer(inner, completed), events)),
-        Reached::Begun(live) => Ok(ResponseStream::begun(Arc::clone(inner), live)),
+    let Reached { came, deadline, onward } = drive(inner, request, true).await?;
+    match came {
+        Came::Whole(completed, events) => Ok(ResponseStream::whole(answer(inner, completed), events)),
+        Came::Begun(begun) => {
+            let live = Live::new(begun.commit(), deadline, onward);
+            Ok(ResponseStream::begun(Arc::clone(inner), live))
+        }
     }
 }
 
@@ -65,16 +81,50 @@ async fn drive(inner: &Arc<Inner>, request: Request, streamed: bool) -> Result<R
     let mut rng = inner.fork_rng();
     let now = inner.now();
     let id = RequestId::new(now, std::array::from_fn(|_| rng.u8(..)));
-    let drive = Drive {
+    let deadline = Deadline::after(now, request.timeout.unwrap_or(inner.settings.timeout));
+    let on_break = request.on_break.unwrap_or(inner.settings.on_break);
+    let mut drive = Drive {
         inner,
         plan: Plan::new(routes, AttemptBudget::new(inner.settings.attempts)),
-        deadline: Deadline::after(now, request.timeout.unwrap_or(inner.settings.timeout)),
+        deadline,
         streamed,
+        buffered: streamed && on_break == OnBreak::Buffer,
         rng,
     };
     let idle = Lifecycle::new(id, Arc::clone(&inner.desk));
+    let request = Arc::new(request);
     // Boxed: the state machine of a whole request does not belong on its caller's stack.
-    Box::pin(drive.run(idle, Arc::new(request))).await.map_err(|failed| error(inner, failed))
+    Box::pin(async move {
+        match drive.run(idle, Arc::clone(&request)).await {
+            Ok(came) => Ok(Reached { came, deadline, onward: drive.onward(&request) }),
+            Err(failed) => Err(error(inner, failed)),
+        }
+    })
+    .await
+}
+
+impl<'a> Drive<'a> {
+    /// How an exchange with `route` is to go: the configured clocks, clipped by
+    /// the deadline. While other routes are left, a provider that does not begin
+    /// to answer gets no more than its share of the time, so that they can still
+    /// be tried.
+    fn exchange(&self, _route: &Route) -> Exchange<'a> {
+        let now = self.inner.now();
+        let left = self.deadline.remaining(now);
+        let routes_left = u32::try_from(self.plan.remaining().count()).unwrap_or(u32::MAX);
+        let share = left / routes_left.saturating_add(1);
+        let mut clocks = self.inner.settings.clocks;
+        clocks.total = Some(self.deadline.clip(clocks.total.unwrap_or(Duration::MAX), now));
+        if routes_left > 0 {
+            clocks = Clocks {
+                headers: clocks.headers.min(share),
+                first_token: clocks.first_token.min(share),
+                ..clocks
+            };
+        }
+        let Self { inner, deadline, streamed, buffered, .. } = *self;
+        Exchange { inner, deadline, clocks, streamed, buffered }
+    }
 }
 
 pub(crate) fn answer<V: Visibility>(inner: &Inner, completed: Lifecycle<Completed, V>) -> Answer {

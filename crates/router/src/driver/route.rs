@@ -7,23 +7,26 @@ use leverframe_core::{
     catalog::{Capabilities, Feature},
     error::{ErrorKind, Exposure, Failure, NextRoute as MayMoveOn},
     lifecycle::{
-        FallbackToProvider, Idle, InitiateRequest, Lifecycle, NextRoute, On, Ready, RequestFailed,
-        Requesting, Route, ValidateRequest, Validating, ValidationFailed, ValidationPassed,
+        Failed, FallbackToProvider, Idle, InitiateRequest, Lifecycle, NextRoute, On, Ready, RequestFailed,
+        Requesting, Route, ValidateRequest, Validating, ValidationFailed, ValidationPassed, Visibility,
     },
     model::{Dialect, Request},
     validate::validate,
 };
 use leverframe_http::codec::{self, Call, Encoded};
 
-use super::{Drive, Reached, Unanswered, too_late};
+use super::{Drive, Unanswered, exchange::Came, too_late};
+
+/// A request that may be sent, and its words in the route's dialect.
+type Written<V> = (Lifecycle<Requesting<Ready>, V>, http::Request<Bytes>);
 
 impl Drive<'_> {
     /// Tries route after route until one answers or none is left.
     pub(super) async fn run(
-        mut self,
+        &mut self,
         idle: Lifecycle<Idle>,
         request: Arc<Request>,
-    ) -> Result<Reached, Unanswered> {
+    ) -> Result<Came, Unanswered> {
         let at = self.inner.now();
         // The plan is not empty and the budget at least one: both were checked when they were made.
         let Some(route) = self.plan.next() else {
@@ -33,7 +36,7 @@ impl Drive<'_> {
         let mut validating = idle.on(InitiateRequest { request, route, at });
         loop {
             let failed = match self.try_route(validating).await {
-                Ok(reached) => return Ok(reached),
+                Ok(came) => return Ok(came),
                 Err(failed) => failed,
             };
             let Some(route) = self.next_route(failed.state().failure(), &tried) else { return Err(failed) };
@@ -42,19 +45,18 @@ impl Drive<'_> {
         }
     }
 
-    async fn try_route(&mut self, validating: Lifecycle<Validating>) -> Result<Reached, Unanswered> {
+    async fn try_route(&mut self, validating: Lifecycle<Validating>) -> Result<Came, Unanswered> {
         let (ready, request) = self.validate(validating)?;
         self.attempts(ready, request).await
     }
 
     /// Checks the request for the route and writes it down in its dialect.
-    fn validate(
+    pub(super) fn validate<V: Visibility>(
         &self,
-        validating: Lifecycle<Validating>,
-    ) -> Result<(Lifecycle<Requesting<Ready>>, http::Request<Bytes>), Unanswered> {
+        validating: Lifecycle<Validating, V>,
+    ) -> Result<Written<V>, Lifecycle<Failed, V>> {
         let validating = validating.on(ValidateRequest { at: self.inner.now() });
         let at = self.inner.now();
-        let route = Arc::clone(validating.route());
         let request = match validate(validating.request()) {
             Ok(request) => request,
             Err(error) => return Err(validating.on(ValidationFailed { error, at })),
@@ -62,7 +64,7 @@ impl Drive<'_> {
         if self.deadline.has_passed(at) {
             return Err(validating.on(RequestFailed { failure: too_late(), at }));
         }
-        match self.write(&route, &request) {
+        match self.write(validating.route(), &validating.outgoing()) {
             Ok(Encoded { request: written, losses }) => {
                 let mut ready = validating.on(ValidationPassed { request, at });
                 ready.lost(losses);

@@ -17,6 +17,12 @@ pub(super) fn of_response(route: &Route, request: &Request, response: &Response)
     estimator(route).usage(request, &partial)
 }
 
+/// What an attempt that is given up before it answered is taken to have
+/// consumed: the prompt. Nothing of an answer was seen.
+pub(super) fn given_up(route: &Route, request: &Request) -> Usage {
+    estimator(route).usage(request, &Partial::new())
+}
+
 /// Takes an estimate in for what a stream has not reported. To be called when
 /// it is about to end, or has broken off: until then a report may follow.
 pub(crate) fn settle<V: Visibility>(
