@@ -20,6 +20,7 @@
 pub mod catalog;
 pub mod choice;
 pub mod error;
+mod explain;
 pub mod guard;
 pub mod lifecycle;
 pub mod loss;
@@ -27,3 +28,5 @@ pub mod model;
 pub mod record;
 pub mod time;
 pub mod validate;
+
+pub use explain::Explanation;

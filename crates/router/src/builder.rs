@@ -11,7 +11,7 @@ use leverframe_core::{
 };
 use leverframe_http::{
     codec::{Endpoint, EndpointError},
-    transport::{Clocks, Transport, TransportConfig, TransportError},
+    transport::{Carrier, Clocks, Transport, TransportConfig, TransportError},
 };
 
 use secrecy::ExposeSecret;
@@ -32,6 +32,7 @@ pub struct Builder {
     fallback: Option<Vec<String>>,
     settings: Settings,
     transport: TransportConfig,
+    carrier: Option<Arc<dyn Carrier>>,
     recorders: Vec<Arc<dyn Recorder>>,
     seed: Option<u64>,
     catalog: Option<Catalog>,
@@ -193,6 +194,14 @@ impl Builder {
         self
     }
 
+    /// Carries requests over this instead of the network: for tests,
+    /// simulations and recorded traffic. Clocks, limits and cancellation are
+    /// those of the network; no connection is made and nothing is encrypted.
+    pub fn carrier(mut self, carrier: Arc<dyn Carrier>) -> Self {
+        self.carrier = Some(carrier);
+        self
+    }
+
     /// Hands the record of every request to `recorder` as well.
     pub fn recorder(mut self, recorder: Arc<dyn Recorder>) -> Self {
         self.recorders.push(recorder);
@@ -264,7 +273,10 @@ impl Builder {
         let catalog = Arc::new(self.catalog.unwrap_or_else(|| Catalog::builtin().clone()));
         let desk = Desk::new(Arc::clone(&clock), self.recorders).with_prices(Arc::clone(&catalog));
         Ok(Router::new(Inner {
-            transport: Transport::new(self.transport)?,
+            transport: match self.carrier {
+                Some(carrier) => Transport::over(carrier, self.transport),
+                None => Transport::new(self.transport)?,
+            },
             desk: Arc::new(desk),
             catalog,
             clock,

@@ -116,6 +116,8 @@ pub use leverframe_http::{
     codec::{Auth, Compat, EndpointError, ModelInfo, ReasoningField},
     sse::Limits as StreamLimits,
     tokens,
-    transport::{Clocks, TransportConfig, TransportError},
+    transport::{
+        BoxError, Carriage, CarriedBody, Carrier, CarrierError, Clocks, TransportConfig, TransportError,
+    },
 };
 pub use leverframe_store as store;

@@ -10,12 +10,39 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use http_body::Body as _;
+use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
 use leverframe_core::error::Clock;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::{Clocks, TransportError, clocks::after};
+use super::{Clocks, TransportError, carrier::Carried, clocks::after};
+
+/// Where a body comes from.
+pub(super) enum Source {
+    Network(Incoming),
+    Carried(Carried),
+}
+
+impl Source {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
+        match self {
+            Self::Network(incoming) => Pin::new(incoming)
+                .poll_frame(cx)
+                .map(|frame| frame.map(|frame| frame.map_err(|error| TransportError::Body(Arc::new(error))))),
+            Self::Carried(body) => body.poll_frame(cx).map(|frame| {
+                frame.map(|frame| frame.map_err(|error| TransportError::Body(Arc::from(error))))
+            }),
+        }
+    }
+
+    /// The fewest bytes still to come.
+    fn announced(&mut self) -> u64 {
+        match self {
+            Self::Network(incoming) => incoming.size_hint().lower(),
+            Self::Carried(body) => body.size_hint().lower(),
+        }
+    }
+}
 
 /// The body of an answer, chunk by chunk.
 ///
@@ -29,7 +56,7 @@ use super::{Clocks, TransportError, clocks::after};
 /// let go.
 pub struct Body {
     /// `None` once the end or an error has been handed out.
-    incoming: Option<Incoming>,
+    source: Option<Source>,
     /// Armed for the earliest instant at which a clock could have run out when
     /// it was last looked at; chunks do not touch it.
     alarm: Pin<Box<Sleep>>,
@@ -49,16 +76,16 @@ impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Body")
             .field("received", &self.received)
-            .field("over", &self.incoming.is_none())
+            .field("over", &self.source.is_none())
             .finish_non_exhaustive()
     }
 }
 
 impl Body {
-    pub(super) fn new(incoming: Incoming, clocks: &Clocks, total: Option<Instant>, limit: usize) -> Self {
+    pub(super) fn new(source: Source, clocks: &Clocks, total: Option<Instant>, limit: usize) -> Self {
         let first_token_by = after(Instant::now(), clocks.first_token);
         Self {
-            incoming: Some(incoming),
+            source: Some(source),
             alarm: Box::pin(sleep_until(total.map_or(first_token_by, |total| total.min(first_token_by)))),
             first_token_by: Some(first_token_by),
             idle: clocks.idle,
@@ -90,22 +117,20 @@ impl Body {
     pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, TransportError>>> {
         let next = ready!(self.poll_unguarded(cx));
         if !matches!(next, Some(Ok(_))) {
-            self.incoming = None;
+            self.source = None;
         }
         Poll::Ready(next)
     }
 
     fn poll_unguarded(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, TransportError>>> {
-        let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
+        let Some(source) = &mut self.source else { return Poll::Ready(None) };
         loop {
-            match Pin::new(&mut *incoming).poll_frame(cx) {
+            match source.poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(data) if !data.is_empty() => return Poll::Ready(Some(self.receive(data))),
                     Ok(_) | Err(_) => {} // an empty chunk or trailers
                 },
-                Poll::Ready(Some(Err(error))) => {
-                    return Poll::Ready(Some(Err(TransportError::Body(Arc::new(error)))));
-                }
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
                 Poll::Ready(None) => return Poll::Ready(None),
                 Poll::Pending => {
                     return self.poll_clocks(cx).map(|clock| Some(Err(TransportError::Timeout(clock))));
@@ -164,7 +189,7 @@ impl Body {
         self.first_token_seen();
         self.limit = self.limit.min(limit);
         // What the headers announce need not be read to be refused.
-        let announced = self.incoming.as_ref().map_or(0, |incoming| incoming.size_hint().lower());
+        let announced = self.source.as_mut().map_or(0, Source::announced);
         if usize::try_from(announced).map_or(true, |announced| announced > self.limit) {
             return Err(TransportError::BodyTooLarge { limit: self.limit });
         }

@@ -4,7 +4,7 @@ use std::{error::Error as StdError, io, sync::Arc};
 
 use leverframe_core::error::{Clock, ErrorKind, Failure};
 
-use super::connect::ConnectTimeout;
+use super::{CarrierError, connect::ConnectTimeout};
 
 /// Why an exchange failed. Holds neither headers nor bodies.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -49,6 +49,14 @@ impl TransportError {
             return Self::Connect(Arc::new(error));
         }
         Self::Send(Arc::new(error))
+    }
+
+    pub(super) fn from_carrier(error: CarrierError) -> Self {
+        match error {
+            CarrierError::Connect(cause) => Self::Connect(Arc::from(cause)),
+            CarrierError::ConnectTimeout => Self::Timeout(Clock::Connect),
+            CarrierError::Send(cause) => Self::Send(Arc::from(cause)),
+        }
     }
 
     fn into_cause(self) -> Option<Arc<dyn StdError + Send + Sync>> {

@@ -17,6 +17,11 @@
 //! which ends with its connection, and one that finishes a connection begun
 //! while another became free, bounded by the connect clock.
 //!
+//! # Without a network
+//!
+//! [`Transport::over`] takes a [`Carrier`] in the network's place, under the
+//! same clocks and limits: for tests, simulations and recorded traffic.
+//!
 //! # What is not promised
 //!
 //! An error before the headers does not say whether the provider has seen the
@@ -24,12 +29,13 @@
 //! Proxies are not used.
 
 mod body;
+mod carrier;
 mod clocks;
 mod connect;
 mod error;
 mod tls;
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -44,9 +50,12 @@ use leverframe_core::error::Clock;
 use tokio::time::{Instant, timeout_at};
 
 pub use body::Body;
+pub use carrier::{BoxError, Carriage, CarriedBody, Carrier, CarrierError};
 pub use clocks::Clocks;
 pub use error::TransportError;
 
+use body::Source;
+use carrier::Carried;
 use clocks::after;
 use connect::Timed;
 
@@ -87,8 +96,32 @@ impl Default for TransportConfig {
 /// Sends HTTP requests. Cheap to clone; clones share one connection pool.
 #[derive(Clone)]
 pub struct Transport {
-    client: Client<Connector, Full<Bytes>>,
+    way: Way,
     max_body: usize,
+}
+
+/// How an exchange is carried.
+#[derive(Clone)]
+#[expect(clippy::large_enum_variant, reason = "one per router; a box would cost every request a step")]
+enum Way {
+    Network(Client<Connector, Full<Bytes>>),
+    Carrier(Arc<dyn Carrier>),
+}
+
+impl Way {
+    /// Up to the headers, without a clock but the one for connecting.
+    async fn carry(&self, request: http::Request<Bytes>) -> Result<http::Response<Source>, TransportError> {
+        match self {
+            Self::Network(client) => match client.request(request.map(Full::new)).await {
+                Ok(response) => Ok(response.map(Source::Network)),
+                Err(error) => Err(TransportError::from_client(error)),
+            },
+            Self::Carrier(carrier) => match carrier.carry(request).await {
+                Ok(response) => Ok(response.map(|body| Source::Carried(Carried::new(body)))),
+                Err(error) => Err(TransportError::from_carrier(error)),
+            },
+        }
+    }
 }
 
 impl fmt::Debug for Transport {
@@ -111,7 +144,14 @@ impl Transport {
     /// or one that asks for a client's certificate. The protocols offered are
     /// set here: HTTP/2 and HTTP/1.1.
     pub fn with_tls(config: TransportConfig, tls: rustls::ClientConfig) -> Self {
-        Self { client: client(config, tls::connector(tls)), max_body: config.max_body }
+        Self { way: Way::Network(client(config, tls::connector(tls))), max_body: config.max_body }
+    }
+
+    /// A transport over something else than the network, for tests,
+    /// simulations and recorded traffic. Of `config` only
+    /// [`max_body`](TransportConfig::max_body) means anything to it.
+    pub fn over(carrier: Arc<dyn Carrier>, config: TransportConfig) -> Self {
+        Self { way: Way::Carrier(carrier), max_body: config.max_body }
     }
 
     /// Sends a request and waits for the headers of its answer.
@@ -136,18 +176,15 @@ impl Transport {
             Some(total) if total < headers => (total, Clock::Total),
             _ => (headers, Clock::Headers),
         };
-        let exchange = self.client.request(request.map(Full::new));
-        let response = match timeout_at(until, exchange).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(TransportError::from_client(error)),
+        let response = match timeout_at(until, self.way.carry(request)).await {
+            Ok(carried) => carried?,
             Err(_) => return Err(TransportError::Timeout(clock)),
         };
         Ok(response.map(|body| Body::new(body, clocks, total, self.max_body)))
     }
 }
 
-/// The client over any connector: the one place that would change for a
-/// network that is not one.
+/// The client over any connector.
 fn client<C>(config: TransportConfig, connector: C) -> Client<Timed<C>, Full<Bytes>>
 where
     Timed<C>: Connect + Clone,
