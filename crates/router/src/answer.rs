@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use leverframe_core::{
+    Explanation,
     catalog::Amount,
     error::{Code, ErrorKind, Failure},
     lifecycle::Journal,
@@ -47,6 +48,11 @@ impl Answer {
     /// Every state the request went through.
     pub fn journal(&self) -> &Journal {
         &self.record.journal
+    }
+
+    /// Why the request went where it went.
+    pub fn explain(&self) -> Explanation<'_> {
+        self.record.explain()
     }
 
     /// What is remembered of the request.
@@ -110,6 +116,12 @@ impl Error {
     /// it had a route.
     pub fn journal(&self) -> Journal {
         self.0.record.as_ref().map(|record| record.journal.clone()).unwrap_or_default()
+    }
+
+    /// Why the request went where it went; `None` when it was refused before it
+    /// had a route.
+    pub fn explain(&self) -> Option<Explanation<'_>> {
+        self.0.record.as_ref().map(|record| record.explain())
     }
 
     /// What is remembered of the request; `None` when it was refused before it

@@ -17,9 +17,11 @@ use leverframe_http::{
 use secrecy::ExposeSecret;
 
 use crate::{
-    Hedging, Provider, Router, StreamSettings,
+    Hedging, Observer, Provider, Router, StreamSettings,
     clock::SystemClock,
+    observer::Observers,
     router::{Configured, Inner, Settings},
+    telemetry::Spans,
 };
 
 /// Collects what a [`Router`] is made of. Nothing is checked before
@@ -34,6 +36,7 @@ pub struct Builder {
     transport: TransportConfig,
     carrier: Option<Arc<dyn Carrier>>,
     recorders: Vec<Arc<dyn Recorder>>,
+    observers: Vec<Arc<dyn Observer>>,
     seed: Option<u64>,
     catalog: Option<Catalog>,
 }
@@ -208,6 +211,12 @@ impl Builder {
         self
     }
 
+    /// Tells `observer` what happens, as it happens.
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observers.push(observer);
+        self
+    }
+
     /// What is known of models: what they can do and what they cost. The one
     /// that comes with this crate, unless set; see
     /// [`Catalog::overlaid`] for how to correct it.
@@ -271,13 +280,17 @@ impl Builder {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
         let rng = self.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
         let catalog = Arc::new(self.catalog.unwrap_or_else(|| Catalog::builtin().clone()));
-        let desk = Desk::new(Arc::clone(&clock), self.recorders).with_prices(Arc::clone(&catalog));
+        let observers = Observers(self.observers.into());
+        let mut recorders: Vec<Arc<dyn Recorder>> = vec![Arc::new(Spans), Arc::new(observers.clone())];
+        recorders.extend(self.recorders);
+        let desk = Desk::new(Arc::clone(&clock), recorders).with_prices(Arc::clone(&catalog));
         Ok(Router::new(Inner {
             transport: match self.carrier {
                 Some(carrier) => Transport::over(carrier, self.transport),
                 None => Transport::new(self.transport)?,
             },
             desk: Arc::new(desk),
+            observers,
             catalog,
             clock,
             providers,

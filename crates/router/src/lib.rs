@@ -82,24 +82,33 @@ mod clock;
 mod driver;
 mod env;
 mod hedging;
+mod observer;
 mod policy;
 mod provider;
 mod router;
+#[cfg(feature = "tower")]
+mod service;
 mod services;
 mod stream;
+mod telemetry;
 
 pub use answer::{Answer, Error};
 pub use builder::{BuildError, Builder};
 pub use hedging::Hedging;
+pub use observer::Observer;
 pub use provider::Provider;
 pub use router::Router;
+#[cfg(feature = "tower")]
+pub use service::Streaming;
 pub use services::{Counted, TokenCount};
 pub use stream::{ResponseStream, StreamSettings};
 
 pub use leverframe_core::{
+    Explanation,
     catalog::{Amount, Capabilities, Catalog, CatalogError, Cost, NanoDollars, Price, PriceTable},
+    choice::{Choice, Considered, LeftOut, Measure, PolicyName, Standing},
     error::{Clock, Code, ErrorKind, Failure},
-    guard::{Backoff, BreakerConfig, BreakerState, ConfigError, RetryPolicy},
+    guard::{Backoff, BreakerConfig, BreakerState, ConfigError, Guard, Refusal as TurnedAway, RetryPolicy},
     lifecycle::{Entry, EventKind, Journal, Route, State, StateKind},
     loss::{Loss, Weight},
     model::{

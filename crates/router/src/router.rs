@@ -21,7 +21,9 @@ use leverframe_http::{
     transport::{Clocks, Transport},
 };
 
-use crate::{Answer, BuildError, Builder, Error, Hedging, ResponseStream, StreamSettings, driver};
+use crate::{
+    Answer, BuildError, Builder, Error, Hedging, ResponseStream, StreamSettings, driver, observer::Observers,
+};
 
 /// Sends requests to models and stays up when a provider does not.
 ///
@@ -115,6 +117,7 @@ pub(crate) struct Inner {
     pub(crate) transport: Transport,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) desk: Arc<Desk>,
+    pub(crate) observers: Observers,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) gates: Mutex<HashMap<Route, Arc<Gate>>>,
     pub(crate) rng: Mutex<fastrand::Rng>,

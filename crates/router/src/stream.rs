@@ -23,6 +23,8 @@ use leverframe_core::{
 };
 use leverframe_http::{codec::StreamDecoder, sse, transport::Body};
 
+use tracing::Span;
+
 use crate::{
     Answer, Error,
     driver::{self, Begun, Came, Onward, Renumber, Resumed},
@@ -35,6 +37,8 @@ use crate::{
 /// that cancels the request: the connection is closed and the record says so.
 pub struct ResponseStream {
     state: State,
+    /// The request's, which the end of the answer is written into.
+    span: Span,
 }
 
 enum State {
@@ -249,11 +253,11 @@ impl Resuming {
 
 impl ResponseStream {
     pub(crate) fn begun(inner: Arc<Inner>, live: Live) -> Self {
-        Self { state: State::Live(inner, Box::new(live)) }
+        Self { state: State::Live(inner, Box::new(live)), span: Span::current() }
     }
 
     pub(crate) fn whole(answer: Answer, events: Vec<StreamEvent>) -> Self {
-        Self { state: State::Whole(answer, events.into_iter()) }
+        Self { state: State::Whole(answer, events.into_iter()), span: Span::current() }
     }
 
     /// The route that is answering; `None` once the answer is whole or has
@@ -285,7 +289,7 @@ impl ResponseStream {
         while let Some(event) = std::future::poll_fn(|cx| Pin::new(&mut self).poll_next(cx)).await {
             event?;
         }
-        match self.state {
+        match mem::replace(&mut self.state, State::Moving) {
             State::Whole(answer, _) | State::Ended(answer) => Ok(answer),
             State::Broken(error) => Err(error),
             State::Live(..) | State::Resuming(..) | State::Ending(..) | State::Moving => {
@@ -299,18 +303,20 @@ impl Stream for ResponseStream {
     type Item = Result<StreamEvent, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Self { state: now, span } = &mut *self;
+        let _inside = span.enter();
         loop {
-            match &mut self.state {
+            match now {
                 State::Live(inner, live) => {
                     if let Some(event) = live.held.pop_front() {
                         return Poll::Ready(Some(Ok(live.shown.event(event))));
                     }
                     let came = ready!(live.poll_event(inner, cx));
-                    let State::Live(inner, live) = mem::replace(&mut self.state, State::Moving) else {
+                    let State::Live(inner, live) = mem::replace(now, State::Moving) else {
                         unreachable!("it was live above")
                     };
                     let (state, item) = live.take_in(inner, came);
-                    self.state = state;
+                    *now = state;
                     if let Some(item) = item {
                         return Poll::Ready(Some(item));
                     }
@@ -318,18 +324,26 @@ impl Stream for ResponseStream {
                 State::Resuming(inner, resuming) => {
                     let resumed = ready!(resuming.resumed.as_mut().poll(cx));
                     let (state, item) = resuming.take_in(Arc::clone(inner), resumed);
-                    self.state = state;
+                    *now = state;
                     return Poll::Ready(Some(item));
                 }
                 State::Ending(answer, body) => {
                     while let Some(Ok(_)) = ready!(body.poll_chunk(cx)) {}
-                    self.state = State::Ended(answer.clone());
+                    *now = State::Ended(answer.clone());
                     return Poll::Ready(None);
                 }
                 State::Whole(_, events) => return Poll::Ready(events.next().map(Ok)),
                 State::Ended(_) | State::Broken(_) | State::Moving => return Poll::Ready(None),
             }
         }
+    }
+}
+
+impl Drop for ResponseStream {
+    fn drop(&mut self) {
+        // What is dropped unfinished says so in its span.
+        let _inside = self.span.enter();
+        self.state = State::Moving;
     }
 }
 

@@ -62,7 +62,12 @@ impl Drive<'_> {
 
     fn admit(&self, trial: &Trial, sendable: Sendable) -> Result<Lifecycle<Requesting<Sent>>, Broken> {
         let at = self.inner.now();
-        match (trial.gate.admit(at), sendable) {
+        let admission = trial.gate.admit(at);
+        self.inner.observers.tell(|observer| match &admission {
+            Ok(_) => observer.attempt_started(&trial.route),
+            Err(refusal) => observer.turned_away(&trial.route, refusal),
+        });
+        match (admission, sendable) {
             (Ok(admission), Sendable::First(ready)) => Ok(ready.on(SendRequest { admission, at })),
             (Ok(admission), Sendable::Again(retrying)) => Ok(retrying.on(SendRequest { admission, at })),
             (Err(refusal), Sendable::First(ready)) => {
@@ -87,9 +92,10 @@ impl Drive<'_> {
         }
         match self.permit(stuck.route(), &failure, retries, at) {
             Ok(permit) => {
+                let (route, kind) = (Arc::clone(stuck.route()), failure.kind);
                 let not_before = permit.not_before();
                 let retrying = stuck.retry(permit, *failure, at)?;
-                self.sleep_until(not_before).await;
+                self.sleep_until(not_before, &route, kind).await;
                 Ok(retrying)
             }
             Err(_) => Err(stuck.fail(*failure, at)),
@@ -113,7 +119,7 @@ impl Drive<'_> {
         let Ok(permit) = self.permit(&route, &failure, retries, at) else {
             return Err(limited.on(RequestFailed { failure, at }));
         };
-        self.sleep_until(permit.not_before()).await;
+        self.sleep_until(permit.not_before(), &route, ErrorKind::RateLimited).await;
         Ok(limited.on(RetryRequest { permit, resend: (), at: self.inner.now() }))
     }
 
@@ -135,7 +141,9 @@ impl Drive<'_> {
         )
     }
 
-    async fn sleep_until(&self, instant: Timestamp) {
-        tokio::time::sleep(instant.since(self.inner.now())).await;
+    async fn sleep_until(&self, instant: Timestamp, route: &Route, because: ErrorKind) {
+        let wait = instant.since(self.inner.now());
+        self.inner.observers.tell(|observer| observer.waits(route, because, wait));
+        tokio::time::sleep(wait).await;
     }
 }

@@ -81,7 +81,7 @@ impl Exchange<'_> {
         mut sent: Lifecycle<Requesting<Sent>, V>,
         request: http::Request<Bytes>,
     ) -> Result<Came<V>, Broken<V>> {
-        let dialect = sent.route().dialect;
+        let (dialect, sent_at) = (sent.route().dialect, self.inner.now());
         let head = match self.headers(dialect, request).await {
             Ok(head) => head,
             Err(failure) => return Err(self.refused(sent, failure)),
@@ -89,7 +89,7 @@ impl Exchange<'_> {
         let id = codec::provider_request_id(dialect, head.headers());
         sent.named(id.clone());
         if self.streamed && is_event_stream(&head) {
-            return self.first_content(sent, dialect, head, id).await;
+            return self.first_content(sent, sent_at, head, id).await;
         }
         match self.whole(dialect, head).await {
             Ok(mut response) => {
@@ -133,13 +133,14 @@ impl Exchange<'_> {
     async fn first_content<V: Visibility>(
         &self,
         sent: Lifecycle<Requesting<Sent>, V>,
-        dialect: Dialect,
+        sent_at: Timestamp,
         head: Head,
         provider_request_id: Option<String>,
     ) -> Result<Came<V>, Broken<V>> {
         let settings = self.inner.settings.streams;
         let mut body = head.into_body();
-        let mut decoder = StreamDecoder::new(dialect, settings.limits);
+        let route = Arc::clone(sent.route());
+        let mut decoder = StreamDecoder::new(route.dialect, settings.limits);
         let mut renumber = Renumber::new(V::SEEN);
         let mut held = HeldBack::Nothing(sent);
         let mut events = Vec::new();
@@ -179,6 +180,8 @@ impl Exchange<'_> {
             if content && !bounds.begun {
                 bounds.begun = true;
                 body.first_token_seen();
+                let after = now.since(sent_at);
+                self.inner.observers.tell(|observer| observer.first_token(&route, after));
             }
             match held {
                 HeldBack::Events(lifecycle) if content && !self.buffered => {

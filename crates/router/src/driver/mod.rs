@@ -26,7 +26,9 @@ use leverframe_core::{
 };
 use leverframe_http::transport::{Clocks, TransportError};
 
-use crate::{Answer, Error, ResponseStream, policy::priority, router::Inner, stream::Live};
+use tracing::Instrument;
+
+use crate::{Answer, Error, ResponseStream, policy::priority, router::Inner, stream::Live, telemetry};
 
 use exchange::Exchange;
 
@@ -54,26 +56,35 @@ struct Reached {
 }
 
 pub(crate) async fn send(inner: &Arc<Inner>, request: Request) -> Result<Answer, Error> {
-    let Reached { came, deadline, onward } = drive(inner, request, false).await?;
-    match came {
-        Came::Whole(completed, _) => Ok(answer(inner, completed)),
-        // Only streams begin; should that change, their end is what was asked for.
-        Came::Begun(begun) => {
-            let live = Live::new(begun.commit(), deadline, onward);
-            ResponseStream::begun(Arc::clone(inner), live).collect().await
+    let span = telemetry::span(&request, false);
+    let answering = async {
+        let Reached { came, deadline, onward } = drive(inner, request, false).await?;
+        match came {
+            Came::Whole(completed, _) => Ok(answer(inner, completed)),
+            // Only streams begin; should that change, their end is what was asked for.
+            Came::Begun(begun) => {
+                let live = Live::new(begun.commit(), deadline, onward);
+                ResponseStream::begun(Arc::clone(inner), live).collect().await
+            }
         }
-    }
+    };
+    // Boxed: the state machine of a whole request does not belong on its caller's stack.
+    Box::pin(answering.instrument(span)).await
 }
 
 pub(crate) async fn stream(inner: &Arc<Inner>, request: Request) -> Result<ResponseStream, Error> {
-    let Reached { came, deadline, onward } = drive(inner, request, true).await?;
-    match came {
-        Came::Whole(completed, events) => Ok(ResponseStream::whole(answer(inner, completed), events)),
-        Came::Begun(begun) => {
-            let live = Live::new(begun.commit(), deadline, onward);
-            Ok(ResponseStream::begun(Arc::clone(inner), live))
+    let span = telemetry::span(&request, true);
+    let beginning = async {
+        let Reached { came, deadline, onward } = drive(inner, request, true).await?;
+        match came {
+            Came::Whole(completed, events) => Ok(ResponseStream::whole(answer(inner, completed), events)),
+            Came::Begun(begun) => {
+                let live = Live::new(begun.commit(), deadline, onward);
+                Ok(ResponseStream::begun(Arc::clone(inner), live))
+            }
         }
-    }
+    };
+    Box::pin(beginning.instrument(span)).await
 }
 
 async fn drive(inner: &Arc<Inner>, request: Request, streamed: bool) -> Result<Reached, Error> {
@@ -93,14 +104,10 @@ async fn drive(inner: &Arc<Inner>, request: Request, streamed: bool) -> Result<R
     };
     let idle = Lifecycle::new(id, Arc::clone(&inner.desk));
     let request = Arc::new(request);
-    // Boxed: the state machine of a whole request does not belong on its caller's stack.
-    Box::pin(async move {
-        match drive.run(idle, Arc::clone(&request)).await {
-            Ok(came) => Ok(Reached { came, deadline, onward: drive.onward(&request) }),
-            Err(failed) => Err(error(inner, failed)),
-        }
-    })
-    .await
+    match drive.run(idle, Arc::clone(&request)).await {
+        Ok(came) => Ok(Reached { came, deadline, onward: drive.onward(&request) }),
+        Err(failed) => Err(error(inner, failed)),
+    }
 }
 
 impl<'a> Drive<'a> {
