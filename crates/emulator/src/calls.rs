@@ -32,6 +32,8 @@ pub struct Call {
     pub at: Instant,
     /// How it ended; `None` while it goes on.
     pub end: Option<CallEnd>,
+    /// When it ended; `None` while it goes on.
+    pub ended_at: Option<Instant>,
 }
 
 impl Call {
@@ -79,6 +81,7 @@ impl Calls {
         let place = number.checked_sub(self.forgotten);
         if let Some((call, _)) = place.and_then(|place| self.kept.get_mut(place)) {
             call.end.get_or_insert(end);
+            call.ended_at.get_or_insert_with(Instant::now);
         }
     }
 
@@ -102,6 +105,7 @@ mod tests {
             body: Value::Null,
             at: Instant::now(),
             end: None,
+            ended_at: None,
         };
         for (first_is, bytes, more, kept) in [("many", 10, MAX_CALLS, MAX_CALLS), ("large", MAX_BYTES, 1, 1)]
         {

@@ -185,6 +185,7 @@ async fn answer(
             body: arrived.asked.body.clone(),
             at: Instant::now(),
             end: None,
+            ended_at: None,
         },
         bytes,
     );
