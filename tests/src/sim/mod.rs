@@ -34,4 +34,4 @@ pub use load::{Arrivals, Leave, Load};
 pub use provider::{Arrival, Counts};
 pub use report::{Call, Ended, Percentiles, Report};
 pub use script::{Behaviour, Fault, Hint, Script, Stragglers};
-pub use world::World;
+pub use world::{PATIENCE, World};

@@ -11,17 +11,20 @@ use std::{
 use leverframe_router::{BreakerState, Builder, Router};
 use tokio::{
     task::JoinSet,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout_at},
 };
 
 use super::{
-    Arrivals, Call, Counts, Load, Report,
+    Arrivals, Call, Counts, Latency, Load, Report,
     ledger::{Departures, Watch},
     load::Caller,
     provider::{Internet, Scripted},
     report::MAX_PROVIDERS,
     script::Script,
 };
+
+/// How long calls may go on after the last that came: more than any call may take.
+pub const PATIENCE: Duration = Duration::from_secs(900);
 
 /// A router, the providers it talks to, and who watches both.
 #[derive(Debug)]
@@ -61,6 +64,9 @@ impl World {
     }
 
     /// Plays some traffic to its end and waits for all answers.
+    ///
+    /// # Panics
+    /// When calls go on for more than [`PATIENCE`] after the last that came.
     pub async fn run(&self, load: Load) -> Report {
         #[expect(clippy::disallowed_methods, reason = "says how long the simulation took, and no more")]
         let real = std::time::Instant::now();
@@ -76,19 +82,18 @@ impl World {
             numbers: Arc::clone(&self.numbers),
             born: self.born,
         };
-        let mut calls = match arrivals {
-            Arrivals::Closed { callers, think } => {
-                let mut tasks = JoinSet::new();
-                for _ in 0..callers {
-                    let (caller, rng) = (caller.clone(), rng.fork());
-                    tasks.spawn(async move { caller.on_and_on(rng, think, until).await });
+        let calling = async {
+            match arrivals {
+                Arrivals::Closed { callers, think } => {
+                    closed_loop(&caller, callers, think, until, &mut rng).await
                 }
-                tasks.join_all().await.concat()
-            }
-            Arrivals::Steady { .. } | Arrivals::Poisson { .. } => {
-                open_loop(&caller, arrivals, until, &mut rng).await
+                Arrivals::Steady { .. } | Arrivals::Poisson { .. } => {
+                    open_loop(&caller, arrivals, until, &mut rng).await
+                }
             }
         };
+        // Virtual time would go on for ever with a call that does not end.
+        let mut calls = timeout_at(until + PATIENCE, calling).await.expect("every call ends");
         // Tasks end in no particular order.
         calls.sort_by_key(|call| call.at);
         Report {
@@ -142,6 +147,22 @@ impl World {
     fn find(&self, name: &str) -> &Arc<Scripted> {
         self.providers.iter().find(|p| p.script.name == name).expect("one of the providers")
     }
+}
+
+/// Callers that wait for their answers.
+async fn closed_loop(
+    caller: &Caller,
+    callers: usize,
+    think: Latency,
+    until: Instant,
+    rng: &mut fastrand::Rng,
+) -> Vec<Call> {
+    let mut tasks = JoinSet::new();
+    for _ in 0..callers {
+        let (caller, rng) = (caller.clone(), rng.fork());
+        tasks.spawn(async move { caller.on_and_on(rng, think, until).await });
+    }
+    tasks.join_all().await.concat()
 }
 
 /// Calls arrive whatever becomes of the earlier ones.

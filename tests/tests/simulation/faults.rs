@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use leverframe_router::{Clock, ErrorKind, Request};
-use leverframe_tests::sim::{Behaviour, Fault, Hint, World};
+use leverframe_tests::sim::{Behaviour, Fault, Hint, PATIENCE, World};
+use tokio::time::timeout;
 
 use super::{MODELS, healthy, secs, simulate};
 
@@ -38,13 +39,16 @@ fn ask(nth: usize, fault: Fault, streamed: bool) -> (ErrorKind, Option<Duration>
         let script = script.behaving(Behaviour::default().with_fault(1.0, fault));
         let world = World::new(5, vec![script], |builder| builder);
         let request = Request::new(MODELS[nth].1).user("Hello");
-        let error = match streamed {
-            false => world.router.send(request).await.expect_err("it fails"),
-            true => match world.router.stream(request).await {
-                Ok(stream) => stream.collect().await.expect_err("it breaks off"),
-                Err(error) => error,
-            },
+        let asking = async {
+            match streamed {
+                false => world.router.send(request).await.expect_err("it fails"),
+                true => match world.router.stream(request).await {
+                    Ok(stream) => stream.collect().await.expect_err("it breaks off"),
+                    Err(error) => error,
+                },
+            }
         };
+        let error = timeout(PATIENCE, asking).await.expect("it ends");
         (error.kind(), error.failure().retry_after)
     })
 }
