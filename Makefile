@@ -4,7 +4,7 @@ FUZZ_SECONDS ?= 60
 FUZZ_TARGETS = $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 PROMPT ?=
 
-.PHONY: demo test lint bench fuzz docs
+.PHONY: demo test simulate lint bench fuzz docs
 
 # Plays five scenes against emulated providers: no key, no network.
 # make demo REAL=1 PROMPT="..." plays the first one against the real ones.
@@ -19,6 +19,11 @@ endif
 test:
 	cargo test --workspace
 	cargo test --manifest-path fuzz/Cargo.toml --lib
+
+# The scenarios of `make test` at full length, with their figures: an hour of
+# traffic at 100 requests a second, an outage at 1000, in virtual time.
+simulate:
+	SIMULATE_FULL=1 cargo test --release -p leverframe-tests --test simulation -- --nocapture --test-threads 1
 
 lint:
 	cargo fmt --all --check

@@ -1,6 +1,8 @@
 //! Support for the tests beside this file: a router, the providers it talks
 //! to on real sockets, and everything it records.
 
+pub mod sim;
+
 use std::{
     sync::{Arc, Mutex},
     time::Duration,

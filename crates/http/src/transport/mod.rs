@@ -108,22 +108,6 @@ enum Way {
     Carrier(Arc<dyn Carrier>),
 }
 
-impl Way {
-    /// Up to the headers, without a clock but the one for connecting.
-    async fn carry(&self, request: http::Request<Bytes>) -> Result<http::Response<Source>, TransportError> {
-        match self {
-            Self::Network(client) => match client.request(request.map(Full::new)).await {
-                Ok(response) => Ok(response.map(Source::Network)),
-                Err(error) => Err(TransportError::from_client(error)),
-            },
-            Self::Carrier(carrier) => match carrier.carry(request).await {
-                Ok(response) => Ok(response.map(|body| Source::Carried(Carried::new(body)))),
-                Err(error) => Err(TransportError::from_carrier(error)),
-            },
-        }
-    }
-}
-
 impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Transport").field("max_body", &self.max_body).finish_non_exhaustive()
@@ -176,9 +160,20 @@ impl Transport {
             Some(total) if total < headers => (total, Clock::Total),
             _ => (headers, Clock::Headers),
         };
-        let response = match timeout_at(until, self.way.carry(request)).await {
-            Ok(carried) => carried?,
-            Err(_) => return Err(TransportError::Timeout(clock)),
+        let ran_out = |_| TransportError::Timeout(clock);
+        // Each arm awaits for itself: a future around both would hold the request twice.
+        let response = match &self.way {
+            Way::Network(client) => {
+                let exchange = client.request(request.map(Full::new));
+                let answered = timeout_at(until, exchange).await.map_err(ran_out)?;
+                answered.map_err(TransportError::from_client)?.map(Source::Network)
+            }
+            Way::Carrier(carrier) => {
+                let answered = timeout_at(until, carrier.carry(request)).await.map_err(ran_out)?;
+                answered
+                    .map_err(TransportError::from_carrier)?
+                    .map(|body| Source::Carried(Carried::new(body)))
+            }
         };
         Ok(response.map(|body| Body::new(body, clocks, total, self.max_body)))
     }
