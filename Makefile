@@ -19,6 +19,7 @@ endif
 test:
 	cargo test --workspace
 	cargo test --manifest-path fuzz/Cargo.toml --lib
+	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test -p leverframe-core --lib interleavings
 
 # The scenarios of `make test` at full length, with their figures: an hour of
 # traffic at 100 requests a second, an outage at 1000, in virtual time.

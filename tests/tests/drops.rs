@@ -10,7 +10,7 @@ use std::{
 
 use futures_util::{StreamExt, stream};
 use leverframe_emulator::{Call, CallEnd, Emulator, Fault, Provider as Fake, Step};
-use leverframe_router::{BreakerConfig, ErrorKind, Outcome, Router};
+use leverframe_router::{BreakerConfig, ErrorKind, Outcome, RetryBudgetConfig, Router};
 use leverframe_tests::{PROVIDERS, Records, ask, base, provider};
 use tokio::time::Instant;
 
@@ -83,7 +83,9 @@ async fn ten_thousand_drops_leave_nothing_behind() {
         script(&emulator);
         let records = Arc::new(Records::default());
         let breaker = BreakerConfig { consecutive_failures: u32::MAX, ..BreakerConfig::default() };
-        let mut builder = base().seed(batch as u64).breaker(breaker).recorder(Arc::clone(&records) as _);
+        let retries = RetryBudgetConfig { ratio: 10.0, ..RetryBudgetConfig::default() };
+        let builder = base().seed(batch as u64).breaker(breaker).retry_budget(retries);
+        let mut builder = builder.recorder(Arc::clone(&records) as _);
         for (name, ..) in PROVIDERS {
             builder = builder.provider(provider(&emulator, name));
         }

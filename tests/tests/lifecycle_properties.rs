@@ -19,7 +19,7 @@ use leverframe_core::{
     error::{ErrorKind, Failure},
     guard::{
         AttemptBudget, Breaker, BreakerConfig, BreakerState, Circumstances, Deadline, Gate, Guard, KeyGuard,
-        RequestsPerMinute, RetryPermit, RetryPolicy,
+        RequestsPerMinute, RetryBudget, RetryBudgetConfig, RetryPermit, RetryPolicy,
     },
     lifecycle::{
         AnyEvent, AnyLifecycle, AnyState, Complete, EventKind, Failed, IllegalMove, InitiateRequest, Journal,
@@ -283,9 +283,12 @@ impl World {
                 let (policy, failure) = (RetryPolicy::default(), self.failure());
                 let deadline = Deadline::after(at, Duration::from_secs(60));
                 let budget = self.plan.budget();
-                let circumstances = Circumstances { retries: 0, routes_left: 0, deadline, now: at };
+                let retries = Arc::new(RetryBudget::new(RetryBudgetConfig::default()).expect("valid"));
+                let circumstances =
+                    Circumstances { retries: 0, sent: false, routes_left: 0, deadline, now: at };
                 let permit =
-                    RetryPermit::grant(&policy, &failure, circumstances, budget, &mut self.rng).ok()?;
+                    RetryPermit::grant(&policy, &failure, circumstances, budget, &retries, &mut self.rng)
+                        .ok()?;
                 let resume = if legal { resume_plan(lifecycle) } else { another().resume_plan().ok() };
                 AnyEvent::RetryRequest { permit, resume, at }
             }

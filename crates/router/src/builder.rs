@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use leverframe_core::{
     catalog::Catalog,
-    guard::{Breaker, BreakerConfig, ConfigError, KeyGuard, RequestsPerMinute, RetryPolicy},
+    guard::{
+        Breaker, BreakerConfig, ConfigError, KeyGuard, RequestsPerMinute, RetryBudget, RetryBudgetConfig,
+        RetryPolicy,
+    },
     model::{NameError, OnBreak, ProviderName},
     record::{Desk, Recorder},
     time::Clock,
@@ -147,6 +150,12 @@ impl Builder {
         self
     }
 
+    /// How many retries and hedges each provider may be sent.
+    pub fn retry_budget(mut self, config: RetryBudgetConfig) -> Self {
+        self.settings.retry_budget = config;
+        self
+    }
+
     /// Most attempts a request may make over all routes, retries included. 6, unless set.
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.settings.attempts = attempts;
@@ -250,7 +259,7 @@ impl Builder {
         }
         // Gates are made per model later; a breaker that cannot be made is found here.
         Breaker::new(self.settings.breaker, 0)?;
-        let providers = configure(&self.providers)?;
+        let providers = configure(&self.providers, self.settings.retry_budget)?;
         let position = |role, name: &String| {
             providers.iter().position(|provider| provider.name.as_str() == name).ok_or_else(|| {
                 let names: Vec<_> = providers.iter().map(|provider| provider.name.as_str()).collect();
@@ -307,7 +316,7 @@ fn setting(setting: &'static str, problem: &str) -> BuildError {
     BuildError::Setting(ConfigError { setting, problem: problem.to_owned() })
 }
 
-fn configure(providers: &[Provider]) -> Result<Vec<Configured>, BuildError> {
+fn configure(providers: &[Provider], retry_budget: RetryBudgetConfig) -> Result<Vec<Configured>, BuildError> {
     let mut configured: Vec<Configured> = Vec::with_capacity(providers.len());
     for provider in providers {
         let name = ProviderName::new(&provider.name)?;
@@ -334,6 +343,7 @@ fn configure(providers: &[Provider]) -> Result<Vec<Configured>, BuildError> {
             default_model: provider.default_model.clone(),
             native: provider.native,
             key: Arc::new(KeyGuard::new(limit)),
+            retries: Arc::new(RetryBudget::new(retry_budget)?),
         });
     }
     Ok(configured)

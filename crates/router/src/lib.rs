@@ -108,7 +108,10 @@ pub use leverframe_core::{
     catalog::{Amount, Capabilities, Catalog, CatalogError, Cost, NanoDollars, Price, PriceTable},
     choice::{Choice, Considered, LeftOut, Measure, PolicyName, Standing},
     error::{Clock, Code, ErrorKind, Failure},
-    guard::{Backoff, BreakerConfig, BreakerState, ConfigError, Guard, Refusal as TurnedAway, RetryPolicy},
+    guard::{
+        Backoff, BreakerConfig, BreakerState, ConfigError, Growth, Guard, Refusal as TurnedAway,
+        RetryBudgetConfig, RetryPolicy,
+    },
     lifecycle::{Entry, EventKind, Journal, Route, State, StateKind},
     loss::{Loss, Weight},
     model::{

@@ -10,7 +10,9 @@ use std::{
 use leverframe_core::{
     catalog::{Capabilities, Catalog},
     error::Failure,
-    guard::{Breaker, BreakerConfig, BreakerState, Gate, KeyGuard, RetryPolicy},
+    guard::{
+        Breaker, BreakerConfig, BreakerState, Gate, KeyGuard, RetryBudget, RetryBudgetConfig, RetryPolicy,
+    },
     lifecycle::Route,
     model::{KeyLabel, OnBreak, ProviderName, Request},
     record::Desk,
@@ -132,12 +134,14 @@ pub(crate) struct Configured {
     /// Whether it is where the models of its dialect are at home.
     pub(crate) native: bool,
     pub(crate) key: Arc<KeyGuard>,
+    pub(crate) retries: Arc<RetryBudget>,
 }
 
 /// What applies to all requests.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     pub(crate) retry: RetryPolicy,
+    pub(crate) retry_budget: RetryBudgetConfig,
     pub(crate) attempts: u32,
     pub(crate) breaker: BreakerConfig,
     pub(crate) clocks: Clocks,
@@ -152,6 +156,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             retry: RetryPolicy::default(),
+            retry_budget: RetryBudgetConfig::default(),
             attempts: 6,
             breaker: BreakerConfig::default(),
             clocks: Clocks::default(),

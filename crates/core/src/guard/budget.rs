@@ -3,7 +3,7 @@
 //! Retries, other keys, fallbacks and hedges all draw from it, so layers of
 //! retrying cannot multiply. A draw that did not lead to a send is given back.
 
-use std::sync::{
+use super::sync::{
     Arc,
     atomic::{AtomicU32, Ordering},
 };
@@ -57,7 +57,37 @@ impl Drop for Draw {
     }
 }
 
-#[cfg(test)]
+/// Every interleaving of the atomic that decides:
+/// `RUSTFLAGS="--cfg loom" cargo test -p leverframe-core --lib interleavings`.
+#[cfg(all(test, loom))]
+mod interleavings {
+    use loom::thread;
+
+    use super::*;
+
+    #[test]
+    fn the_last_attempt_goes_to_one_and_comes_back_once() {
+        loom::model(|| {
+            let budget = AttemptBudget::new(1);
+            let taker = {
+                let budget = budget.clone();
+                thread::spawn(move || budget.draw().map(Draw::spend).is_some())
+            };
+            let dropper = {
+                let budget = budget.clone();
+                thread::spawn(move || drop(budget.draw()))
+            };
+            let taken_here = budget.draw().map(Draw::spend).is_some();
+            let taken_there = taker.join().expect("no panic");
+            dropper.join().expect("no panic");
+            assert!(!(taken_here && taken_there), "spent twice");
+            let spent = u32::from(taken_here || taken_there);
+            assert_eq!(budget.left() + spent, 1);
+        });
+    }
+}
+
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

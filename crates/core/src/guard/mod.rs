@@ -14,17 +14,22 @@ mod breaker;
 mod budget;
 mod deadline;
 mod gate;
+mod latency;
 mod limit;
 mod retry;
+mod retry_budget;
+mod sync;
 mod window;
 
-pub use backoff::Backoff;
+pub use backoff::{Backoff, Growth};
 pub use breaker::{Breaker, BreakerConfig, BreakerState, Pass};
 pub use budget::{AttemptBudget, Draw};
 pub use deadline::Deadline;
 pub use gate::{Admission, Gate, Guard, KeyGuard, Refusal};
+pub use latency::Latency;
 pub use limit::RequestsPerMinute;
 pub use retry::{Circumstances, NoRetry, RetryPermit, RetryPolicy};
+pub use retry_budget::{RetryBudget, RetryBudgetConfig, RetryBudgetStatus, RetryToken};
 
 /// A setting that makes no sense.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,15 +1,15 @@
 //! Whether and when to try the same route again.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use super::{AttemptBudget, Backoff, Deadline, Draw};
+use super::{AttemptBudget, Backoff, Deadline, Draw, RetryBudget, RetryToken};
 use crate::{
     error::{ErrorKind, Exposure, Failure, SameRoute},
     time::Timestamp,
 };
 
 /// How a route is retried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RetryPolicy {
     /// Most retries on one route before moving on to the next.
     pub per_route: u32,
@@ -25,6 +25,9 @@ pub struct RetryPolicy {
 pub struct Circumstances {
     /// How often this route was retried before.
     pub retries: u32,
+    /// Whether the route was sent anything. A request that a limit of our own
+    /// held back is not a retry when it goes out.
+    pub sent: bool,
     /// How many routes have not been tried yet. Each is left an attempt.
     pub routes_left: usize,
     /// When the request must be over.
@@ -46,6 +49,8 @@ impl Default for RetryPolicy {
 #[must_use = "a dropped permit is given back"]
 pub struct RetryPermit {
     draw: Draw,
+    /// `None` for what was never sent before.
+    token: Option<RetryToken>,
     cause: Box<Failure>,
     not_before: Timestamp,
 }
@@ -62,6 +67,9 @@ pub enum NoRetry {
     /// The request has had its attempts, or the rest is for other routes.
     #[error("the request has no attempt left for this route")]
     BudgetSpent,
+    /// The provider has had its share of retries.
+    #[error("retries and hedges are a share of the provider's traffic, and that is used up")]
+    ProviderBudgetSpent,
     /// The wait is longer than the patience.
     #[error("a wait of {0:?} is longer than the patience")]
     TooLong(Duration),
@@ -71,7 +79,8 @@ pub enum NoRetry {
 }
 
 impl RetryPermit {
-    /// Permits one more try after `failure`.
+    /// Permits one more try after `failure`. `provider` is its
+    /// provider's budget.
     ///
     /// The wait is the longer of the backoff and the provider's hint. The last
     /// attempts of the budget are kept for the routes not tried yet: two dead
@@ -84,9 +93,10 @@ impl RetryPermit {
         failure: &Failure,
         circumstances: Circumstances,
         budget: &AttemptBudget,
+        provider: &Arc<RetryBudget>,
         rng: &mut fastrand::Rng,
     ) -> Result<Self, NoRetry> {
-        let Circumstances { retries, routes_left, deadline, now } = circumstances;
+        let Circumstances { retries, sent, routes_left, deadline, now } = circumstances;
         let hint = failure.retry_after.unwrap_or_default();
         let wait = match (failure.kind.decision(Exposure::Unseen).same_route, failure.retry_after) {
             (SameRoute::Never, _) => return Err(NoRetry::Pointless(failure.kind)),
@@ -107,7 +117,12 @@ impl RetryPermit {
             return Err(NoRetry::BudgetSpent);
         }
         let draw = budget.draw().ok_or(NoRetry::BudgetSpent)?;
-        Ok(Self { draw, cause: Box::new(failure.clone()), not_before: now + wait })
+        // Last, so that a refusal elsewhere takes nothing from it.
+        let token = match sent {
+            true => Some(provider.try_retry(now).ok_or(NoRetry::ProviderBudgetSpent)?),
+            false => None,
+        };
+        Ok(Self { draw, token, cause: Box::new(failure.clone()), not_before: now + wait })
     }
 
     /// The instant before which the try must not be made.
@@ -120,8 +135,12 @@ impl RetryPermit {
         &self.cause
     }
 
-    pub(crate) fn into_draw(self) -> Draw {
-        self.draw
+    /// The retry is sent: neither the attempt nor the token comes back.
+    pub(crate) fn spend(self) {
+        self.draw.spend();
+        if let Some(token) = self.token {
+            token.spend();
+        }
     }
 }
 
@@ -130,8 +149,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::guard::RetryBudgetConfig;
 
     const SECOND: Duration = Duration::from_secs(1);
+
+    fn plenty() -> Arc<RetryBudget> {
+        Arc::new(RetryBudget::new(RetryBudgetConfig::default()).expect("valid"))
+    }
 
     fn grant(
         failure: &Failure,
@@ -142,8 +166,8 @@ mod tests {
         let now = Timestamp::EPOCH;
         let rng = &mut fastrand::Rng::with_seed(5);
         let deadline = Deadline::after(now, timeout);
-        let circumstances = Circumstances { retries, routes_left: 1, deadline, now };
-        RetryPermit::grant(&RetryPolicy::default(), failure, circumstances, budget, rng)
+        let circumstances = Circumstances { retries, sent: true, routes_left: 1, deadline, now };
+        RetryPermit::grant(&RetryPolicy::default(), failure, circumstances, budget, &plenty(), rng)
     }
 
     #[test]
@@ -175,15 +199,33 @@ mod tests {
         assert_eq!(budget.left(), 2);
     }
 
+    #[test]
+    fn a_provider_whose_retries_are_used_up_gets_no_more() {
+        let (now, budget) = (Timestamp::EPOCH, AttemptBudget::new(9));
+        let none = RetryBudgetConfig { ratio: 0.0, floor: 0 };
+        let provider = Arc::new(RetryBudget::new(none).expect("valid"));
+        let rng = &mut fastrand::Rng::with_seed(5);
+        let mut grant = |sent| {
+            let deadline = Deadline::after(now, SECOND * 60);
+            let circumstances = Circumstances { retries: 0, sent, routes_left: 1, deadline, now };
+            let failure = Failure::new(ErrorKind::RateLimited, "");
+            RetryPermit::grant(&RetryPolicy::default(), &failure, circumstances, &budget, &provider, rng)
+                .map(drop)
+        };
+        assert_eq!(grant(true), Err(NoRetry::ProviderBudgetSpent));
+        assert_eq!(grant(false), Ok(()), "what was never sent is no retry");
+        assert_eq!(budget.left(), 9, "nothing was consumed");
+    }
+
     proptest! {
         #[test]
         fn a_hint_is_never_shortened(seed: u64, hint in 0u64..20_000, retries in 0u32..4, kind in 0usize..ErrorKind::ALL.len()) {
             let failure = Failure::new(ErrorKind::ALL[kind], "").with_retry_after(Some(Duration::from_millis(hint)));
             let now = Timestamp::EPOCH;
             let circumstances =
-                Circumstances { retries, routes_left: 0, deadline: Deadline::after(now, SECOND * 15), now };
+                Circumstances { retries, sent: true, routes_left: 0, deadline: Deadline::after(now, SECOND * 15), now };
             let permit = RetryPermit::grant(
-                &RetryPolicy::default(), &failure, circumstances, &AttemptBudget::new(1),
+                &RetryPolicy::default(), &failure, circumstances, &AttemptBudget::new(1), &plenty(),
                 &mut fastrand::Rng::with_seed(seed),
             );
             if let Ok(permit) = permit {

@@ -287,7 +287,7 @@ impl<V: Visibility> On<SendRequest> for Lifecycle<Retrying, V> {
         admission.mark_sent();
         self.book.sent(&self.state.route, at);
         self.advance(SendRequest::KIND, at, |Retrying { request, route, permit }| {
-            permit.into_draw().spend();
+            permit.spend();
             Requesting { request, route, phase: Sent { admission } }
         })
     }

@@ -29,11 +29,13 @@ pub(super) struct Trial {
     pub(super) route: Arc<Route>,
     pub(super) gate: Arc<Gate>,
     pub(super) request: http::Request<Bytes>,
+    /// Whether anything was sent.
+    pub(super) sent: bool,
 }
 
 impl Drive<'_> {
     pub(super) fn trial(&self, route: &Arc<Route>, request: http::Request<Bytes>) -> Trial {
-        Trial { route: Arc::clone(route), gate: self.inner.gate(route), request }
+        Trial { route: Arc::clone(route), gate: self.inner.gate(route), request, sent: false }
     }
 
     /// Sends on one route until it answers or has had its tries.
@@ -44,29 +46,32 @@ impl Drive<'_> {
         ready: Lifecycle<Requesting<Ready>>,
         request: http::Request<Bytes>,
     ) -> Result<Came, Unanswered> {
-        let trial = self.trial(ready.route(), request);
+        let mut trial = self.trial(ready.route(), request);
         let mut sendable = Sendable::First(ready);
         let mut retries = 0;
         loop {
-            let Broken { at, failure } = match self.admit(&trial, sendable) {
+            let Broken { at, failure } = match self.admit(&mut trial, sendable) {
                 Ok(sent) => match self.exchange(&trial.route).run(sent, trial.request.clone()).await {
                     Ok(came) => return Ok(came),
                     Err(broken) => broken,
                 },
                 Err(refused) => refused,
             };
-            sendable = Sendable::Again(self.recover(at, failure, retries).await?);
+            sendable = Sendable::Again(self.recover(at, failure, &trial, retries).await?);
             retries += 1;
         }
     }
 
-    fn admit(&self, trial: &Trial, sendable: Sendable) -> Result<Lifecycle<Requesting<Sent>>, Broken> {
+    fn admit(&self, trial: &mut Trial, sendable: Sendable) -> Result<Lifecycle<Requesting<Sent>>, Broken> {
         let at = self.inner.now();
         let admission = trial.gate.admit(at);
         self.inner.observers.tell(|observer| match &admission {
             Ok(_) => observer.attempt_started(&trial.route),
             Err(refusal) => observer.turned_away(&trial.route, refusal),
         });
+        if admission.is_ok() && !std::mem::replace(&mut trial.sent, true) {
+            self.inner.provider_of(&trial.route).retries.first_attempt(at);
+        }
         match (admission, sendable) {
             (Ok(admission), Sendable::First(ready)) => Ok(ready.on(SendRequest { admission, at })),
             (Ok(admission), Sendable::Again(retrying)) => Ok(retrying.on(SendRequest { admission, at })),
@@ -84,18 +89,19 @@ impl Drive<'_> {
         &mut self,
         stuck: Stuck,
         failure: Box<Failure>,
+        trial: &Trial,
         retries: u32,
     ) -> Result<Lifecycle<Retrying>, Unanswered> {
         let at = self.inner.now();
         if failure.kind == ErrorKind::RateLimited {
-            return self.wait_out(stuck, *failure, retries, at).await;
+            return self.wait_out(stuck, *failure, trial, retries, at).await;
         }
-        match self.permit(stuck.route(), &failure, retries, at) {
+        match self.permit(trial, &failure, retries, at) {
             Ok(permit) => {
-                let (route, kind) = (Arc::clone(stuck.route()), failure.kind);
+                let kind = failure.kind;
                 let not_before = permit.not_before();
                 let retrying = stuck.retry(permit, *failure, at)?;
-                self.sleep_until(not_before, &route, kind).await;
+                self.sleep_until(not_before, &trial.route, kind).await;
                 Ok(retrying)
             }
             Err(_) => Err(stuck.fail(*failure, at)),
@@ -110,33 +116,35 @@ impl Drive<'_> {
         &mut self,
         stuck: Stuck,
         failure: Failure,
+        trial: &Trial,
         retries: u32,
         at: Timestamp,
     ) -> Result<Lifecycle<Retrying>, Unanswered> {
         let until = at + failure.retry_after.unwrap_or_default();
-        let route = Arc::clone(stuck.route());
         let limited = stuck.limit(failure.clone(), until, at);
-        let Ok(permit) = self.permit(&route, &failure, retries, at) else {
+        let Ok(permit) = self.permit(trial, &failure, retries, at) else {
             return Err(limited.on(RequestFailed { failure, at }));
         };
-        self.sleep_until(permit.not_before(), &route, ErrorKind::RateLimited).await;
+        self.sleep_until(permit.not_before(), &trial.route, ErrorKind::RateLimited).await;
         Ok(limited.on(RetryRequest { permit, resend: (), at: self.inner.now() }))
     }
 
     fn permit(
         &mut self,
-        _route: &Route,
+        trial: &Trial,
         failure: &Failure,
         retries: u32,
         now: Timestamp,
     ) -> Result<RetryPermit, NoRetry> {
         let routes_left = self.plan.remaining().count();
-        let circumstances = Circumstances { retries, routes_left, deadline: self.deadline, now };
+        let circumstances =
+            Circumstances { retries, sent: trial.sent, routes_left, deadline: self.deadline, now };
         RetryPermit::grant(
             &self.inner.settings.retry,
             failure,
             circumstances,
             self.plan.budget(),
+            &self.inner.provider_of(&trial.route).retries,
             &mut self.rng,
         )
     }
