@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use leverframe_core::{
     catalog::Catalog,
-    guard::{Breaker, BreakerConfig, ConfigError, KeyGuard, RequestsPerMinute, RetryPolicy},
+    guard::{Breaker, BreakerConfig, ConfigError, KeyGuard, Limits, RetryPolicy},
     model::{NameError, ProviderName},
     record::{Desk, Recorder},
     time::Clock,
@@ -286,13 +286,14 @@ fn configure(providers: &[Provider]) -> Result<Vec<Configured>, BuildError> {
             endpoint = endpoint.with_auth(auth);
         }
         endpoint = endpoint.with_compat(provider.compat);
-        let limit = provider.requests_per_minute.map(RequestsPerMinute::new).transpose()?;
+        let requests_per_minute = provider.requests_per_minute.map(u64::from);
+        let limits = Limits { requests_per_minute, ..Limits::default() };
         configured.push(Configured {
             name,
             endpoint,
             default_model: provider.default_model.clone(),
             native: provider.native,
-            key: Arc::new(KeyGuard::new(limit)),
+            key: Arc::new(KeyGuard::new(limits)?),
         });
     }
     Ok(configured)

@@ -10,7 +10,7 @@ use std::{
 use leverframe_core::{
     catalog::{Capabilities, Catalog},
     error::Failure,
-    guard::{Breaker, BreakerConfig, BreakerState, Gate, KeyGuard, RetryPolicy},
+    guard::{Breaker, BreakerConfig, BreakerState, Gate, KeyGuard, Limits, RetryPolicy},
     lifecycle::Route,
     model::{KeyLabel, ProviderName, Request},
     record::Desk,
@@ -208,7 +208,11 @@ impl Inner {
         let seed = self.fork_rng().u64(..);
         // build() has made a breaker of this configuration before.
         let Ok(breaker) = Breaker::new(self.settings.breaker, seed) else { unreachable!("checked by build") };
-        let gate = Arc::new(Gate::new(breaker, Arc::clone(&self.provider_of(route).key)));
+        let key = Arc::clone(&self.provider_of(route).key);
+        let Ok(gate) = Gate::new(breaker, key, Limits::default()) else {
+            unreachable!("no limit is wrong where none is set")
+        };
+        let gate = Arc::new(gate);
         gates.insert(route.clone(), Arc::clone(&gate));
         gate
     }

@@ -14,17 +14,21 @@ mod breaker;
 mod budget;
 mod deadline;
 mod gate;
+mod health;
 mod limit;
 mod retry;
+mod watch;
 mod window;
 
 pub use backoff::Backoff;
 pub use breaker::{Breaker, BreakerConfig, BreakerState, Pass};
 pub use budget::{AttemptBudget, Draw};
 pub use deadline::Deadline;
-pub use gate::{Admission, Gate, Guard, KeyGuard, Refusal};
-pub use limit::RequestsPerMinute;
+pub use gate::{Admission, Gate, GateStatus, Guard, KeyGuard, Refusal};
+pub use health::{Benched, HealthConfig};
+pub use limit::{Claim, LimitKind, LimitStatus, Limits, Observation, Scope, Spent};
 pub use retry::{Circumstances, NoRetry, RetryPermit, RetryPolicy};
+pub use watch::Watcher;
 
 /// A setting that makes no sense.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

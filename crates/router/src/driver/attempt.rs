@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use leverframe_core::{
     error::{ErrorKind, Failure},
-    guard::{Circumstances, Gate, NoRetry, RetryPermit},
+    guard::{Circumstances, Claim, Gate, NoRetry, RetryPermit},
     lifecycle::{
         Lifecycle, On, RateLimitHit, RateLimited, Ready, RequestFailed, Requesting, RetryRequest, Retrying,
         SendRequest, Sent, Streaming,
@@ -70,7 +70,7 @@ impl Drive<'_> {
 
     fn admit(&self, gate: &Arc<Gate>, sendable: Sendable) -> Result<Lifecycle<Requesting<Sent>>, Broken> {
         let at = self.inner.now();
-        match (gate.admit(at), sendable) {
+        match (gate.admit(&Claim::default(), at), sendable) {
             (Ok(admission), Sendable::First(ready)) => Ok(ready.on(SendRequest { admission, at })),
             (Ok(admission), Sendable::Again(retrying)) => Ok(retrying.on(SendRequest { admission, at })),
             (Err(refusal), Sendable::First(ready)) => {
