@@ -267,6 +267,29 @@ fn what_refused_is_told_in_a_sentence_and_read_back() {
     assert_eq!(json, r#"{"limit":{"scope":"key","kind":"tokens_per_minute"}}"#);
 }
 
+#[test]
+fn a_request_allocates_nothing_once_the_windows_are_filled() {
+    let limits = Limits {
+        tokens_per_minute: Some(Limits::MAX),
+        spend_per_day: Some(NanoDollars::new(Limits::MAX)),
+        concurrency: Some(10),
+        ..per_minute(Limits::MAX)
+    };
+    let gate = route_of(&key(limits), limits);
+    let claim = Claim { input_tokens: 10, output_tokens: 10, cost: NanoDollars::new(10) };
+    let mut now = START;
+    let mut run = |times: u32| {
+        for _ in 0..times {
+            now = now + Duration::from_millis(100);
+            sent(&gate, &claim, now).settle(Ok(()), &Spent::default(), now);
+            drop(gate.admit(&claim, now).expect("admits"));
+        }
+    };
+    run(2_000); // more than three minutes
+    let measured = allocation_counter::measure(|| run(1_000));
+    assert_eq!(measured.count_total, 0);
+}
+
 /// Keeps what it hears, and asks the gate back, which would hang were a lock
 /// held.
 #[derive(Debug, Default)]

@@ -244,6 +244,10 @@ fn what_has_expired_is_neither_settled_nor_given_back_twice() {
 fn a_claim_beyond_the_capacity_waits_for_an_empty_window() {
     let mut set = set(Limits { tokens_per_minute: Some(100), ..Limits::default() });
     let huge = claim(u64::MAX, u64::MAX);
+    let (ticket, at) = admit(&mut set, &huge, START).expect("empty");
+    set.refund(Held { claim: &huge, at, ticket });
+    let (ticket, at) = admit(&mut set, &huge, START).expect("empty again");
+    set.refund(Held { claim: &huge, at, ticket });
     admit(&mut set, &claim(1, 0), START).expect("room");
     let last = START + SECOND * 10;
     admit(&mut set, &claim(1, 0), last).expect("room");
@@ -358,6 +362,10 @@ fn a_refusal_of_few_or_with_a_report_at_hand_cuts_nothing() {
 fn a_guess_grows_by_a_twentieth_a_window_while_it_is_what_holds_back() {
     let (mut set, tickets) = busy();
     set.limited(tickets[0], START);
+    for seconds in 0..60 {
+        set.advance(START + SECOND * seconds);
+        assert_eq!(guessed(&set, START + SECOND * seconds), Some(75), "the refusal was in this window");
+    }
     let mut now = START + MINUTE;
     // Full all the time: the window after the refusal is over when this begins.
     for _ in 0..6000 {
