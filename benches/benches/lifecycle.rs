@@ -8,7 +8,7 @@ use std::{hint::black_box, sync::Arc};
 use bytestring::ByteString;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use leverframe_core::{
-    guard::{AttemptBudget, Breaker, BreakerConfig, Gate, KeyGuard},
+    guard::{AttemptBudget, Breaker, BreakerConfig, Claim, Gate, KeyGuard, Limits},
     lifecycle::{
         InitiateRequest, Lifecycle, On, Plan, ReceiveResponse, ReceiveStreamChunk, Requesting, Route,
         SendRequest, Sent, StreamComplete, ValidateRequest, ValidationPassed,
@@ -42,6 +42,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let breaker = Breaker::new(BreakerConfig::default(), 7).expect("the default is valid");
+        let key = Arc::new(KeyGuard::new(Limits::default()).expect("no limits are valid"));
         let route = Route {
             provider: ProviderName::new("claude").expect("a name"),
             key: Default::default(),
@@ -50,7 +51,7 @@ impl World {
         };
         Self {
             desk: Arc::new(Desk::new(Arc::new(Fixed), Vec::new())),
-            gate: Arc::new(Gate::new(breaker, Arc::new(KeyGuard::default()))),
+            gate: Arc::new(Gate::new(breaker, key, Limits::default()).expect("no limits are valid")),
             route: Arc::new(route),
             request: Arc::new(Request::new("claude-sonnet-5").user("Why is the sky blue?")),
         }
@@ -68,7 +69,7 @@ impl World {
         let validating = validating.on(ValidateRequest { at });
         let request = validate(validating.request()).expect("valid");
         let ready = validating.on(ValidationPassed { request, at });
-        let admission = self.gate.admit(at).expect("a closed breaker");
+        let admission = self.gate.admit(&Claim::default(), at).expect("a closed breaker");
         ready.on(SendRequest { admission, at })
     }
 

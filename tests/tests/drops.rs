@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream};
-use leverframe_emulator::{Call, CallEnd, Emulator, Fault, Provider as Fake, Step};
+use leverframe_emulator::{Call, CallEnd, Emulator, Fault, Step};
 use leverframe_router::{BreakerConfig, ErrorKind, Outcome, RetryBudgetConfig, Router};
 use leverframe_tests::{PROVIDERS, Records, ask, base, provider};
 use tokio::time::Instant;

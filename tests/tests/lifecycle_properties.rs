@@ -18,8 +18,8 @@ use std::{
 use leverframe_core::{
     error::{ErrorKind, Failure},
     guard::{
-        AttemptBudget, Breaker, BreakerConfig, BreakerState, Circumstances, Deadline, Gate, Guard, KeyGuard,
-        RequestsPerMinute, RetryBudget, RetryBudgetConfig, RetryPermit, RetryPolicy,
+        AttemptBudget, Breaker, BreakerConfig, BreakerState, Circumstances, Claim, Deadline, Gate, Guard,
+        KeyGuard, LimitKind, Limits, RetryBudget, RetryBudgetConfig, RetryPermit, RetryPolicy, Scope,
     },
     lifecycle::{
         AnyEvent, AnyLifecycle, AnyState, Complete, EventKind, Failed, IllegalMove, InitiateRequest, Journal,
@@ -176,9 +176,10 @@ fn route() -> Arc<Route> {
 }
 
 fn gate(breaker: BreakerConfig, limit: Option<u32>) -> Arc<Gate> {
-    let requests = limit.map(|limit| RequestsPerMinute::new(limit).expect("a legal limit"));
+    let limits = Limits { requests_per_minute: limit.map(u64::from), ..Limits::default() };
+    let key = Arc::new(KeyGuard::new(limits).expect("legal limits"));
     let breaker = Breaker::new(breaker, 1).expect("a legal configuration");
-    Arc::new(Gate::new(breaker, Arc::new(KeyGuard::new(requests))))
+    Arc::new(Gate::new(breaker, key, Limits::default()).expect("no limits are legal"))
 }
 
 /// Another request, whose answer is arriving. It and [`another`] give evidence
@@ -189,7 +190,8 @@ fn another_stream(event: StreamEvent) -> Lifecycle<Streaming> {
     let desk = Arc::new(Desk::new(Arc::new(Now::default()), Vec::new()));
     let route = Plan::new([route()], AttemptBudget::new(1)).next().expect("one route");
     let request = validate(question()).expect("a valid request");
-    let admission = gate(BreakerConfig::default(), None).admit(at).expect("a fresh gate admits");
+    let admission =
+        gate(BreakerConfig::default(), None).admit(&Claim::default(), at).expect("a fresh gate admits");
     Lifecycle::new(RequestId::new(at, [255; 10]), desk)
         .on(InitiateRequest { request: question(), route, at })
         .on(ValidationPassed { request, at })
@@ -257,9 +259,10 @@ impl World {
                 let error = ValidationError { field, problem };
                 AnyEvent::ValidationFailed(ValidationFailed { error, at })
             }
-            EventKind::SendRequest => {
-                AnyEvent::SendRequest(SendRequest { admission: self.gate.admit(at).ok()?, at })
-            }
+            EventKind::SendRequest => AnyEvent::SendRequest(SendRequest {
+                admission: self.gate.admit(&Claim::default(), at).ok()?,
+                at,
+            }),
             EventKind::ReceiveResponse => {
                 let response = Response::new(vec![Block::text("Because.")], FinishReason::Stop);
                 AnyEvent::ReceiveResponse(ReceiveResponse { response, at })
@@ -447,17 +450,18 @@ fn check(drive: Drive) -> Result<BTreeSet<u8>, TestCaseError> {
         BreakerState::Open(until) => until,
         BreakerState::Closed | BreakerState::HalfOpen => world.now,
     };
-    let first = world.gate.admit(from);
+    let first = world.gate.admit(&Claim::default(), from);
     prop_assert!(first.is_ok(), "{first:?}");
     if !fragile {
         let mut admitted = vec![first.expect("just asserted")];
         let refusal = loop {
-            match world.gate.admit(world.now) {
+            match world.gate.admit(&Claim::default(), world.now) {
                 Ok(admission) => admitted.push(admission),
                 Err(refusal) => break refusal,
             }
         };
-        prop_assert_eq!(refusal.by, Guard::RequestsPerMinute);
+        let requests = Guard::Limit { scope: Scope::Key, kind: LimitKind::RequestsPerMinute };
+        prop_assert_eq!(refusal.by, requests);
         prop_assert_eq!(admitted.len() + sends, limit as usize);
     }
     Ok(used)

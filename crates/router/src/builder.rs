@@ -5,8 +5,7 @@ use std::{sync::Arc, time::Duration};
 use leverframe_core::{
     catalog::Catalog,
     guard::{
-        Breaker, BreakerConfig, ConfigError, KeyGuard, RequestsPerMinute, RetryBudget, RetryBudgetConfig,
-        RetryPolicy,
+        Breaker, BreakerConfig, ConfigError, KeyGuard, Limits, RetryBudget, RetryBudgetConfig, RetryPolicy,
     },
     model::{NameError, OnBreak, ProviderName},
     record::{Desk, Recorder},
@@ -336,13 +335,14 @@ fn configure(providers: &[Provider], retry_budget: RetryBudgetConfig) -> Result<
             endpoint = endpoint.with_auth(auth);
         }
         endpoint = endpoint.with_compat(provider.compat);
-        let limit = provider.requests_per_minute.map(RequestsPerMinute::new).transpose()?;
+        let requests_per_minute = provider.requests_per_minute.map(u64::from);
+        let limits = Limits { requests_per_minute, ..Limits::default() };
         configured.push(Configured {
             name,
             endpoint,
             default_model: provider.default_model.clone(),
             native: provider.native,
-            key: Arc::new(KeyGuard::new(limit)),
+            key: Arc::new(KeyGuard::new(limits)?),
             retries: Arc::new(RetryBudget::new(retry_budget)?),
         });
     }

@@ -11,7 +11,8 @@ use leverframe_core::{
     catalog::{Capabilities, Catalog},
     error::Failure,
     guard::{
-        Breaker, BreakerConfig, BreakerState, Gate, KeyGuard, RetryBudget, RetryBudgetConfig, RetryPolicy,
+        Breaker, BreakerConfig, BreakerState, Gate, KeyGuard, Limits, RetryBudget, RetryBudgetConfig,
+        RetryPolicy,
     },
     lifecycle::Route,
     model::{KeyLabel, OnBreak, ProviderName, Request},
@@ -219,7 +220,11 @@ impl Inner {
         let seed = self.fork_rng().u64(..);
         // build() has made a breaker of this configuration before.
         let Ok(breaker) = Breaker::new(self.settings.breaker, seed) else { unreachable!("checked by build") };
-        let gate = Arc::new(Gate::new(breaker, Arc::clone(&self.provider_of(route).key)));
+        let key = Arc::clone(&self.provider_of(route).key);
+        let Ok(gate) = Gate::new(breaker, key, Limits::default()) else {
+            unreachable!("no limit is wrong where none is set")
+        };
+        let gate = Arc::new(gate);
         gates.insert(route.clone(), Arc::clone(&gate));
         gate
     }

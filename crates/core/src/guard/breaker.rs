@@ -17,7 +17,9 @@
 //! [`ErrorKind::decision`](crate::error::ErrorKind::decision): a 429 or a bad
 //! request says nothing about a route's health.
 
-use std::time::Duration;
+use std::{num::NonZeroU64, time::Duration};
+
+use serde::Serialize;
 
 use super::{ConfigError, window::Window};
 use crate::time::Timestamp;
@@ -35,15 +37,18 @@ pub struct BreakerConfig {
     pub window: Duration,
     /// How long it stays open the first time.
     pub open_for: Duration,
-    /// How long it stays open at most.
+    /// How long it stays open at most, without the jitter.
     pub open_cap: Duration,
+    /// How much longer than that it may stay open by chance, as a share of it
+    /// from 0 to 1. Never shorter.
+    pub jitter: f64,
     /// How long a probe may take before another is let through.
     pub probe_lease: Duration,
 }
 
 impl Default for BreakerConfig {
     /// Trips at 5 in a row, or half of at least 20 in 30 s; open for 5 s,
-    /// doubling to 5 minutes; a probe has a minute.
+    /// doubling to 5 minutes, and up to a fifth longer; a probe has a minute.
     fn default() -> Self {
         Self {
             consecutive_failures: 5,
@@ -52,6 +57,7 @@ impl Default for BreakerConfig {
             window: Duration::from_secs(30),
             open_for: Duration::from_secs(5),
             open_cap: Duration::from_secs(300),
+            jitter: 0.2,
             probe_lease: Duration::from_secs(60),
         }
     }
@@ -79,12 +85,19 @@ impl BreakerConfig {
         if self.open_cap < self.open_for {
             return Err(ConfigError::new("breaker.open_cap", "is below breaker.open_for"));
         }
+        if !(0.0..=1.0).contains(&self.jitter) {
+            return Err(ConfigError::new(
+                "breaker.jitter",
+                format!("{} is not between 0 and 1", self.jitter),
+            ));
+        }
         Ok(())
     }
 }
 
 /// What a breaker does with the next request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum BreakerState {
     /// Lets everything through.
     Closed,
@@ -98,9 +111,9 @@ pub enum BreakerState {
 #[derive(Debug)]
 #[must_use = "a pass must be given back"]
 pub struct Pass {
-    generation: u64,
+    generation: NonZeroU64,
     /// Which probe it is, if it is one.
-    probe: Option<u64>,
+    probe: Option<NonZeroU64>,
 }
 
 /// A circuit breaker for one route.
@@ -109,7 +122,7 @@ pub struct Breaker {
     config: BreakerConfig,
     state: State,
     /// Counts openings and closings, so that late outcomes are told apart.
-    generation: u64,
+    generation: NonZeroU64,
     /// Counts probes.
     probes: u64,
     /// How often it has opened since it was last closed.
@@ -134,7 +147,7 @@ impl Breaker {
         Ok(Self {
             state: State::closed(&config),
             config,
-            generation: 0,
+            generation: NonZeroU64::MIN,
             probes: 0,
             openings: 0,
             rng: fastrand::Rng::with_seed(seed),
@@ -147,6 +160,16 @@ impl Breaker {
             State::Closed { .. } => BreakerState::Closed,
             State::Open { until } if until > now => BreakerState::Open(until),
             State::Open { .. } | State::HalfOpen { .. } => BreakerState::HalfOpen,
+        }
+    }
+
+    /// Where its last transition left it: still open when the open time is
+    /// over, until somebody asks for the probe.
+    pub(super) fn phase(&self) -> BreakerState {
+        match self.state {
+            State::Closed { .. } => BreakerState::Closed,
+            State::Open { until } => BreakerState::Open(until),
+            State::HalfOpen { .. } => BreakerState::HalfOpen,
         }
     }
 
@@ -178,7 +201,7 @@ impl Breaker {
             State::Open { .. } | State::HalfOpen { .. } => {
                 self.probes += 1;
                 self.state = State::HalfOpen { probe_expires: Some(now + self.config.probe_lease) };
-                Some(self.probes)
+                NonZeroU64::new(self.probes)
             }
         };
         Ok(Pass { generation: self.generation, probe })
@@ -195,7 +218,7 @@ impl Breaker {
                 window.count(false, now);
             }
             State::HalfOpen { .. } => {
-                self.generation += 1;
+                self.generation = self.generation.saturating_add(1);
                 self.openings = 0;
                 self.state = State::closed(&self.config);
             }
@@ -225,23 +248,26 @@ impl Breaker {
         }
     }
 
-    /// The pass was not used, or what came of it says nothing.
-    pub fn released(&mut self, pass: Pass) {
+    /// The pass was not used, or what came of it says nothing. Whether another
+    /// request may have its place at once: it was the probe that was out.
+    pub fn released(&mut self, pass: Pass) -> bool {
         if pass.generation == self.generation
-            && pass.probe == Some(self.probes)
+            && pass.probe.is_some_and(|probe| probe.get() == self.probes)
             && let State::HalfOpen { probe_expires } = &mut self.state
         {
-            *probe_expires = None;
+            return probe_expires.take().is_some();
         }
+        false
     }
 
     fn open(&mut self, now: Timestamp) {
         let factor = 1u32.checked_shl(self.openings).unwrap_or(u32::MAX);
         let time = self.config.open_for.saturating_mul(factor).min(self.config.open_cap);
-        // Up to a fifth longer, never shorter than configured.
-        let jitter = time.mul_f64(self.rng.f64() / 5.0);
+        // In whole nanoseconds: a share of the longest duration must not overflow.
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let jitter = Duration::from_nanos((nanos as f64 * self.config.jitter * self.rng.f64()) as u64);
         self.openings = self.openings.saturating_add(1);
-        self.generation += 1;
+        self.generation = self.generation.saturating_add(1);
         self.state = State::Open { until: now + time + jitter };
     }
 }
@@ -253,211 +279,4 @@ impl State {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn breaker() -> Breaker {
-        Breaker::new(BreakerConfig::default(), 1).expect("the default is valid")
-    }
-
-    fn fail(breaker: &mut Breaker, now: Timestamp) {
-        let pass = breaker.pass(now).expect("lets through");
-        breaker.failed(pass, now);
-    }
-
-    /// Trips a breaker and returns the instant from which it probes.
-    fn tripped(now: Timestamp) -> (Breaker, Timestamp) {
-        let mut breaker = breaker();
-        for _ in 0..5 {
-            fail(&mut breaker, now);
-        }
-        let BreakerState::Open(until) = breaker.state(now) else { panic!("not open") };
-        (breaker, until)
-    }
-
-    #[test]
-    fn a_run_of_failures_opens_it_and_a_good_probe_closes_it() {
-        let now = Timestamp::EPOCH + SECOND;
-        let (mut breaker, until) = tripped(now);
-        assert_eq!(breaker.pass(now).map(drop), Err(until));
-        let probe = breaker.pass(until).expect("half-open");
-        assert!(breaker.pass(until).is_err(), "one probe at a time");
-        breaker.succeeded(probe, until);
-        assert_eq!(breaker.state(until), BreakerState::Closed);
-    }
-
-    #[test]
-    fn a_success_in_between_breaks_the_run() {
-        let (mut breaker, now) = (breaker(), Timestamp::EPOCH);
-        for _ in 0..4 {
-            fail(&mut breaker, now);
-        }
-        let pass = breaker.pass(now).expect("closed");
-        breaker.succeeded(pass, now);
-        for _ in 0..4 {
-            fail(&mut breaker, now);
-        }
-        assert_eq!(breaker.state(now), BreakerState::Closed);
-    }
-
-    #[test]
-    fn a_rate_opens_it_once_the_sample_is_large_enough() {
-        let (mut breaker, now) = (breaker(), Timestamp::EPOCH + SECOND);
-        for nth in 1..=20 {
-            assert_eq!(breaker.state(now), BreakerState::Closed, "after {nth}");
-            let pass = breaker.pass(now).expect("closed");
-            match nth % 2 {
-                0 => breaker.failed(pass, now),
-                _ => breaker.succeeded(pass, now),
-            }
-        }
-        assert!(matches!(breaker.state(now), BreakerState::Open(_)));
-    }
-
-    #[test]
-    fn old_failures_leave_the_window() {
-        let (mut breaker, mut now) = (breaker(), Timestamp::EPOCH + SECOND);
-        for nth in 0..200 {
-            let pass = breaker.pass(now).expect("stays closed");
-            match nth % 2 {
-                0 => breaker.failed(pass, now),
-                _ => breaker.succeeded(pass, now),
-            }
-            now = now + SECOND * 2; // 15 outcomes in any 30 s: below the sample
-        }
-        assert_eq!(breaker.state(now), BreakerState::Closed);
-    }
-
-    #[test]
-    fn open_time_doubles_to_the_cap() {
-        let (mut breaker, mut until) = tripped(Timestamp::EPOCH);
-        let mut expected = SECOND * 5;
-        for _ in 0..12 {
-            expected = (expected * 2).min(SECOND * 300);
-            fail(&mut breaker, until);
-            let BreakerState::Open(next) = breaker.state(until) else { panic!("not open") };
-            let open = next.since(until);
-            assert!(open >= expected && open <= expected.mul_f64(1.2), "{open:?} for {expected:?}");
-            until = next;
-        }
-    }
-
-    #[test]
-    fn what_comes_back_late_changes_nothing() {
-        let mut breaker = breaker();
-        let now = Timestamp::EPOCH;
-        let late = breaker.pass(now).expect("closed");
-        let later = breaker.pass(now).expect("closed");
-        for _ in 0..5 {
-            fail(&mut breaker, now);
-        }
-        let open = breaker.state(now);
-        breaker.succeeded(late, now);
-        breaker.failed(later, now);
-        assert_eq!(breaker.state(now), open);
-    }
-
-    /// Told by a reviewer: with leases shorter than the answers, each probe
-    /// made the one before it stale, and the breaker never closed.
-    #[test]
-    fn a_probe_that_outlives_its_lease_still_closes_it() {
-        let (mut breaker, start) = tripped(Timestamp::EPOCH);
-        let first = breaker.pass(start).expect("half-open");
-        let later = start + BreakerConfig::default().probe_lease;
-        let second = breaker.pass(later).expect("the lease has expired");
-        breaker.succeeded(first, later + SECOND);
-        assert_eq!(breaker.state(later + SECOND), BreakerState::Closed);
-        breaker.failed(second, later + SECOND);
-        assert_eq!(breaker.state(later + SECOND), BreakerState::Closed);
-    }
-
-    #[test]
-    fn nonsense_is_refused() {
-        let good = BreakerConfig::default();
-        let cases = [
-            BreakerConfig { consecutive_failures: 0, ..good },
-            BreakerConfig { failure_rate: 7.0, ..good },
-            BreakerConfig { failure_rate: f64::NAN, ..good },
-            BreakerConfig { minimum_sample: 0, ..good },
-            BreakerConfig { window: Duration::ZERO, ..good },
-            BreakerConfig { open_for: Duration::ZERO, ..good },
-            BreakerConfig { open_cap: SECOND, ..good },
-            BreakerConfig { probe_lease: Duration::ZERO, ..good },
-        ];
-        for config in cases {
-            assert!(Breaker::new(config, 0).is_err(), "{config:?}");
-        }
-    }
-
-    #[derive(Clone, Debug)]
-    enum Act {
-        Ask,
-        Succeed,
-        Fail,
-        Drop,
-        Wait(u64),
-    }
-
-    fn act() -> impl Strategy<Value = Act> {
-        prop_oneof![
-            3 => Just(Act::Ask),
-            1 => Just(Act::Succeed),
-            3 => Just(Act::Fail),
-            1 => Just(Act::Drop),
-            2 => (0u64..20_000).prop_map(Act::Wait),
-        ]
-    }
-
-    proptest! {
-        /// Never admits while open, never has two live probes, and always
-        /// admits again if one waits as long as it says.
-        #[test]
-        fn it_keeps_its_promises(seed: u64, acts in prop::collection::vec(act(), 1..400)) {
-            let config = BreakerConfig::default();
-            let mut breaker = Breaker::new(config, seed).expect("valid");
-            let mut now = Timestamp::EPOCH;
-            let mut out: Vec<Pass> = Vec::new();
-            let mut probe: Option<Timestamp> = None; // when the live probe expires
-            for act in acts {
-                match act {
-                    Act::Ask => {
-                        let before = breaker.state(now);
-                        match breaker.pass(now) {
-                            Ok(pass) => {
-                                prop_assert!(!matches!(before, BreakerState::Open(_)));
-                                if before == BreakerState::HalfOpen {
-                                    prop_assert!(probe.is_none_or(|expires| expires <= now), "two live probes");
-                                    probe = Some(now + config.probe_lease);
-                                }
-                                out.push(pass);
-                            }
-                            Err(until) => {
-                                prop_assert!(until > now);
-                                prop_assert!(breaker.clone().pass(until).is_ok(), "asks to wait in vain");
-                            }
-                        }
-                    }
-                    // The newest pass is the probe, if there is one.
-                    Act::Succeed | Act::Fail | Act::Drop => if let Some(pass) = out.pop() {
-                        let current = pass.generation == breaker.generation;
-                        let live = match act {
-                            Act::Drop => current && pass.probe == Some(breaker.probes),
-                            _ => current && pass.probe.is_some(),
-                        };
-                        match act {
-                            Act::Succeed => breaker.succeeded(pass, now),
-                            Act::Fail => breaker.failed(pass, now),
-                            _ => breaker.released(pass),
-                        }
-                        if live { probe = None; }
-                    },
-                    Act::Wait(ms) => now = now + Duration::from_millis(ms),
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -14,22 +14,26 @@ mod breaker;
 mod budget;
 mod deadline;
 mod gate;
+mod health;
 mod latency;
 mod limit;
 mod retry;
 mod retry_budget;
 mod sync;
+mod watch;
 mod window;
 
 pub use backoff::{Backoff, Growth};
 pub use breaker::{Breaker, BreakerConfig, BreakerState, Pass};
 pub use budget::{AttemptBudget, Draw};
 pub use deadline::Deadline;
-pub use gate::{Admission, Gate, Guard, KeyGuard, Refusal};
+pub use gate::{Admission, Gate, GateStatus, Guard, KeyGuard, Refusal};
+pub use health::{Benched, HealthConfig};
 pub use latency::Latency;
-pub use limit::RequestsPerMinute;
+pub use limit::{Claim, LimitKind, LimitStatus, Limits, Observation, Scope, Spent};
 pub use retry::{Circumstances, NoRetry, RetryPermit, RetryPolicy};
 pub use retry_budget::{RetryBudget, RetryBudgetConfig, RetryBudgetStatus, RetryToken};
+pub use watch::Watcher;
 
 /// A setting that makes no sense.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -26,7 +26,6 @@ pub enum AnyLifecycle {
 }
 
 /// A lifecycle of one visibility in some state.
-#[expect(clippy::large_enum_variant, reason = "a request holds one of them, and moving it is rare")]
 #[derive(Debug)]
 #[expect(missing_docs, reason = "each variant is the state of its name")]
 #[must_use = "dropping a lifecycle cancels its request"]

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     choice::Choice,
     error::{ErrorKind, Failure},
+    guard::Spent,
     loss::Loss,
     model::{Request, RequestId, Response, Usage},
     record::{Attempt, Desk, Outcome, Record},
@@ -277,6 +278,14 @@ impl Book {
         true
     }
 
+    /// What the attempt that has just ended took, as far as it is known. Puts
+    /// its cost down as well.
+    pub(super) fn spent(&mut self) -> Spent {
+        let Some(attempt) = self.attempts.last_mut() else { return Spent::default() };
+        attempt.cost = self.desk.cost(attempt);
+        Spent { usage: attempt.usage, cost: attempt.cost.and_then(|cost| cost.amount.value()) }
+    }
+
     /// Hands the record in, once, and returns it.
     pub(super) fn close(&mut self, at: Timestamp) -> Arc<Record> {
         if let Some(record) = &self.closed {
@@ -289,7 +298,7 @@ impl Book {
             self.choice = choice;
         }
         self.journal.append(EventKind::Complete, self.position, at);
-        for attempt in &mut self.attempts {
+        for attempt in self.attempts.iter_mut().filter(|attempt| attempt.cost.is_none()) {
             attempt.cost = self.desk.cost(attempt);
         }
         let started_at = self.journal.entries().first().map_or(at, |entry| entry.at);

@@ -6,7 +6,7 @@ use super::{EventKind, Journal, NextRoute, Route, Seen, State, StateKind, Unseen
 use crate::{
     choice::Choice,
     error::Failure,
-    guard::{Admission, Draw, RetryPermit},
+    guard::{Admission, Draw, RetryPermit, Spent},
     loss::Loss,
     model::{Partial, Request, RequestId, Response, TerminalFrame},
     record::{Desk, Record},
@@ -97,7 +97,7 @@ pub trait Phase: sealed::Sealed + fmt::Debug {
     /// Whether it was sent.
     const SENT: bool;
     #[doc(hidden)]
-    fn give_up(self, failure: &Failure, at: Timestamp);
+    fn give_up(self, failure: &Failure, spent: &Spent, at: Timestamp);
 }
 
 /// Not sent yet. Owns the attempt it may make.
@@ -116,7 +116,7 @@ impl sealed::Sealed for Ready {}
 impl Phase for Ready {
     const SENT: bool = false;
 
-    fn give_up(self, _failure: &Failure, _at: Timestamp) {
+    fn give_up(self, _failure: &Failure, _spent: &Spent, _at: Timestamp) {
         drop(self.draw); // never sent: the attempt goes back
     }
 }
@@ -125,8 +125,8 @@ impl sealed::Sealed for Sent {}
 impl Phase for Sent {
     const SENT: bool = true;
 
-    fn give_up(self, failure: &Failure, at: Timestamp) {
-        self.admission.settle(Err(failure), at);
+    fn give_up(self, failure: &Failure, spent: &Spent, at: Timestamp) {
+        self.admission.settle(Err(failure), spent, at);
     }
 }
 

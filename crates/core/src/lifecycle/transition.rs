@@ -115,8 +115,9 @@ impl<V: Visibility> On<ReceiveResponse> for Lifecycle<Requesting<Sent>, V> {
         let ReceiveResponse { response, at } = event;
         let response = continued(self.visibility.shown(), response);
         self.book.completed(&response, at);
+        let spent = self.book.spent();
         self.advance(ReceiveResponse::KIND, at, |state| {
-            state.phase.admission.settle(Ok(()), at);
+            state.phase.admission.settle(Ok(()), &spent, at);
             Completed { response }
         })
     }
@@ -146,8 +147,9 @@ impl<P: Phase, V: Visibility> On<RateLimitHit> for Lifecycle<Requesting<P>, V> {
     fn on(mut self, event: RateLimitHit) -> Self::Next {
         let RateLimitHit { failure, until, at } = event;
         self.book.attempt_failed(&self.state.route, &failure, at);
+        let spent = self.book.spent();
         self.advance(RateLimitHit::KIND, at, |Requesting { request, route, phase }| {
-            phase.give_up(&failure, at);
+            phase.give_up(&failure, &spent, at);
             RateLimited { request, route, until }
         })
     }
@@ -160,9 +162,10 @@ impl<V: Visibility> On<RetryRequest<V>> for Lifecycle<Requesting<Sent>, V> {
     fn on(mut self, event: RetryRequest<V>) -> Self::Next {
         let RetryRequest { permit, resend, at } = event;
         self.book.attempt_failed(&self.state.route, permit.cause(), at);
+        let spent = self.book.spent();
         self.visibility = self.visibility.resent(resend);
         self.advance(RetryRequest::<V>::KIND, at, |Requesting { request, route, phase }| {
-            phase.give_up(permit.cause(), at);
+            phase.give_up(permit.cause(), &spent, at);
             Retrying { request, route, permit }
         })
     }
@@ -174,10 +177,11 @@ impl<P: Phase, V: Visibility> On<RequestFailed> for Lifecycle<Requesting<P>, V> 
 
     fn on(mut self, event: RequestFailed) -> Self::Next {
         self.book.attempt_failed(&self.state.route, &event.failure, event.at);
+        let spent = self.book.spent();
         let RequestFailed { failure, at } = event;
         self.book.failed(&failure);
         self.advance(RequestFailed::KIND, at, |state| {
-            state.phase.give_up(&failure, at);
+            state.phase.give_up(&failure, &spent, at);
             Failed { failure: Box::new(failure), partial: None, request: state.request.share() }
         })
     }
@@ -202,7 +206,7 @@ impl<V: Visibility> On<StreamComplete> for Lifecycle<Streaming, V> {
         let Self { mut book, state, visibility } = self;
         let response = state.partial.into_response(frame);
         book.completed(&response, at);
-        state.admission.settle(Ok(()), at);
+        state.admission.settle(Ok(()), &book.spent(), at);
         Lifecycle { book, state: Completed { response }, visibility }.advance(
             StreamComplete::KIND,
             at,
@@ -218,8 +222,9 @@ impl On<RateLimitHit> for Lifecycle<Streaming, Unseen> {
     fn on(mut self, event: RateLimitHit) -> Self::Next {
         let RateLimitHit { failure, until, at } = event;
         self.book.attempt_failed(&self.state.route, &failure, at);
+        let spent = self.book.spent();
         self.advance(RateLimitHit::KIND, at, |Streaming { request, route, admission, .. }| {
-            admission.settle(Err(&failure), at);
+            admission.settle(Err(&failure), &spent, at);
             RateLimited { request, route, until }
         })
     }
@@ -232,8 +237,9 @@ impl On<RetryRequest<Unseen>> for Lifecycle<Streaming, Unseen> {
     fn on(mut self, event: RetryRequest<Unseen>) -> Self::Next {
         let RetryRequest { permit, resend: (), at } = event;
         self.book.attempt_failed(&self.state.route, permit.cause(), at);
+        let spent = self.book.spent();
         self.advance(RetryRequest::<Unseen>::KIND, at, |Streaming { request, route, admission, .. }| {
-            admission.settle(Err(permit.cause()), at);
+            admission.settle(Err(permit.cause()), &spent, at);
             Retrying { request, route, permit }
         })
     }
@@ -246,9 +252,10 @@ impl<V: Visibility> On<RequestFailed> for Lifecycle<Streaming, V> {
     fn on(mut self, event: RequestFailed) -> Self::Next {
         let RequestFailed { failure, at } = event;
         self.book.attempt_failed(&self.state.route, &failure, at);
+        let spent = self.book.spent();
         self.book.failed(&failure);
         self.advance(RequestFailed::KIND, at, |Streaming { request, admission, partial, .. }| {
-            admission.settle(Err(&failure), at);
+            admission.settle(Err(&failure), &spent, at);
             Failed { failure: Box::new(failure), partial: Some(partial), request: request.share() }
         })
     }

@@ -8,7 +8,7 @@ use leverframe_core::{
 };
 
 fn send(request: Lifecycle<Requesting<Ready>>, at: Timestamp) -> Lifecycle<Requesting<Sent>> {
-    request.on(SendRequest { admission: Admission { at, sent: false }, at })
+    request.on(SendRequest { admission: Admission { sent: false }, at })
 }
 
 fn main() {}

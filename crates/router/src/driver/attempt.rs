@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use leverframe_core::{
     error::{ErrorKind, Failure},
-    guard::{Circumstances, Gate, NoRetry, RetryPermit},
+    guard::{Circumstances, Claim, Gate, NoRetry, RetryPermit},
     lifecycle::{
         Lifecycle, On, Ready, RequestFailed, Requesting, RetryRequest, Retrying, Route, SendRequest, Sent,
     },
@@ -64,7 +64,7 @@ impl Drive<'_> {
 
     fn admit(&self, trial: &mut Trial, sendable: Sendable) -> Result<Lifecycle<Requesting<Sent>>, Broken> {
         let at = self.inner.now();
-        let admission = trial.gate.admit(at);
+        let admission = trial.gate.admit(&Claim::default(), at);
         self.inner.observers.tell(|observer| match &admission {
             Ok(_) => observer.attempt_started(&trial.route),
             Err(refusal) => observer.turned_away(&trial.route, refusal),

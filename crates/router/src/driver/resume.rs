@@ -9,7 +9,7 @@ use std::sync::Arc;
 use leverframe_core::{
     catalog::Feature,
     error::{ErrorKind, Exposure, NextRoute as MayMoveOn},
-    guard::Deadline,
+    guard::{Claim, Deadline},
     lifecycle::{
         Failed, FallbackToProvider, Lifecycle, NextRoute, On, Plan, ResumePlan, Route, Seen, SendRequest,
         Validating,
@@ -110,7 +110,7 @@ impl Drive<'_> {
         let (ready, request) = self.validate(validating)?;
         let route = Arc::clone(ready.route());
         let at = self.inner.now();
-        let admission = match self.inner.gate(&route).admit(at) {
+        let admission = match self.inner.gate(&route).admit(&Claim::default(), at) {
             Ok(admission) => admission,
             Err(refusal) => return Err(Broken::new(Stuck::Ready(ready), refusal.into_failure(at)).fail(at)),
         };
