@@ -139,16 +139,8 @@ impl Gate {
         // Always the key before the route: one order, no deadlock.
         let mut key = lock(&self.key.state);
         let mut route = self.lock();
-        let refuse = |by, until| if until > now { Err(Refusal { by, until }) } else { Ok(()) };
-        if let Some(Benched { kind, until }) = key.bench {
-            refuse(Guard::BenchedKey(kind), until)?;
-        }
-        if let Some(Benched { kind, until }) = route.bench {
-            refuse(Guard::BenchedRoute(kind), until)?;
-        }
-        refuse(Guard::Hold, route.hold)?;
-        if let Some(until) = key.requests.as_mut().and_then(|limit| limit.refuses_until(now)) {
-            return Err(Refusal { by: Guard::RequestsPerMinute, until });
+        if let Some(refusal) = refusal(&mut key, &route, now) {
+            return Err(refusal);
         }
         // The breaker comes last: a probe must not be handed out and then refused elsewhere.
         let pass = route.breaker.pass(now).map_err(|until| Refusal { by: Guard::Breaker, until })?;
@@ -156,6 +148,13 @@ impl Gate {
             limit.take(now);
         }
         Ok(Admission { gate: Arc::clone(self), pass: Some(pass), at: now, sent: false })
+    }
+
+    /// Who would refuse a request at `now`. Takes nothing; a half-open breaker
+    /// whose probe is free refuses nobody.
+    pub fn refusal(&self, now: Timestamp) -> Option<Refusal> {
+        let mut key = lock(&self.key.state);
+        refusal(&mut key, &self.lock(), now)
     }
 
     fn lock(&self) -> MutexGuard<'_, RouteState> {
@@ -192,6 +191,26 @@ impl Gate {
             BreakerEffect::Neutral => route.breaker.released(pass),
         }
     }
+}
+
+/// The first guard that would refuse, benches and holds before limits, the
+/// breaker last.
+fn refusal(key: &mut KeyState, route: &RouteState, now: Timestamp) -> Option<Refusal> {
+    let benched = |bench: Option<Benched>, by: fn(ErrorKind) -> Guard| {
+        bench.map(|Benched { kind, until }| Refusal { by: by(kind), until })
+    };
+    benched(key.bench, Guard::BenchedKey)
+        .filter(|refusal| refusal.until > now)
+        .or_else(|| benched(route.bench, Guard::BenchedRoute).filter(|refusal| refusal.until > now))
+        .or_else(|| (route.hold > now).then_some(Refusal { by: Guard::Hold, until: route.hold }))
+        .or_else(|| {
+            let until = key.requests.as_mut()?.refuses_until(now)?;
+            Some(Refusal { by: Guard::RequestsPerMinute, until })
+        })
+        .or_else(|| {
+            let until = route.breaker.refuses_until(now)?;
+            Some(Refusal { by: Guard::Breaker, until })
+        })
 }
 
 /// A panic under one of these locks leaves no half-made change behind, as each
@@ -288,6 +307,23 @@ mod tests {
         let BreakerState::Open(until) = gate.breaker_state(now) else { panic!("closed") };
         drop(sent(&gate, until)); // the sixth of this minute; a cancelled probe does not wedge it
         assert_eq!(gate.admit(until).expect_err("used up").by, Guard::RequestsPerMinute);
+    }
+
+    /// Asking whether it would refuse takes nothing, and says what admitting says.
+    #[test]
+    fn a_refusal_is_foreseen_without_taking_anything() {
+        let (gate, now) = (gate(Some(6)), Timestamp::EPOCH);
+        let failure = Failure::new(ErrorKind::Server, "boom");
+        for _ in 0..5 {
+            assert_eq!(gate.refusal(now), None);
+            sent(&gate, now).settle(Err(&failure), now);
+        }
+        let BreakerState::Open(until) = gate.breaker_state(now) else { panic!("closed") };
+        assert_eq!(gate.refusal(now), Some(gate.admit(now).expect_err("open")));
+        assert_eq!((gate.refusal(until), gate.refusal(until)), (None, None), "the probe is free");
+        let probe = sent(&gate, until);
+        assert_eq!(gate.refusal(until), Some(gate.admit(until).expect_err("used up")));
+        drop(probe);
     }
 
     #[test]
