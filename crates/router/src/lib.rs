@@ -81,23 +81,32 @@ mod builder;
 mod clock;
 mod driver;
 mod env;
+mod model;
+mod plan;
 mod policy;
 mod provider;
+mod route_state;
 mod router;
 mod services;
+mod status;
 mod stream;
 
 pub use answer::{Answer, Error};
 pub use builder::{BuildError, Builder};
+pub use model::{Model, Target};
+pub use policy::Policy;
 pub use provider::Provider;
 pub use router::Router;
-pub use services::{Counted, TokenCount};
+pub use services::{Counted, Probe, TokenCount};
+pub use status::RouteStatus;
 pub use stream::ResponseStream;
 
 pub use leverframe_core::{
     catalog::{Amount, Capabilities, Catalog, CatalogError, Cost, NanoDollars, Price, PriceTable},
+    choice::{Choice, Considered, LeftOut, Measure, PolicyName, Standing},
     error::{Clock, Code, ErrorKind, Failure},
     guard::{Backoff, BreakerConfig, BreakerState, ConfigError, RetryPolicy},
+    guard::{Guard, Refusal as GuardRefusal},
     lifecycle::{Entry, EventKind, Journal, Route, State, StateKind},
     loss::{Loss, Weight},
     model::{

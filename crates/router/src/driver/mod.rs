@@ -21,7 +21,12 @@ use leverframe_core::{
 };
 use leverframe_http::transport::TransportError;
 
-use crate::{Answer, Error, ResponseStream, policy::priority, router::Inner, stream::Live};
+use crate::{
+    Answer, Error, ResponseStream,
+    plan::{Planned, plan},
+    router::Inner,
+    stream::Live,
+};
 
 pub(crate) use exchange::inside;
 pub(crate) use usage::settle;
@@ -61,9 +66,9 @@ pub(crate) async fn stream(inner: &Arc<Inner>, request: Request) -> Result<Respo
 }
 
 async fn drive(inner: &Arc<Inner>, request: Request, streamed: bool) -> Result<Reached, Error> {
-    let routes = priority::plan(inner, &request.model).map_err(Error::unplanned)?;
     let mut rng = inner.fork_rng();
     let now = inner.now();
+    let Planned { routes, choice } = plan(inner, &request, now, &mut rng).map_err(Error::unplanned)?;
     let id = RequestId::new(now, std::array::from_fn(|_| rng.u8(..)));
     let drive = Drive {
         inner,
@@ -72,7 +77,8 @@ async fn drive(inner: &Arc<Inner>, request: Request, streamed: bool) -> Result<R
         streamed,
         rng,
     };
-    let idle = Lifecycle::new(id, Arc::clone(&inner.desk));
+    let mut idle = Lifecycle::new(id, Arc::clone(&inner.desk));
+    idle.chose(choice);
     // Boxed: the state machine of a whole request does not belong on its caller's stack.
     Box::pin(drive.run(idle, Arc::new(request))).await.map_err(|failed| error(inner, failed))
 }
