@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use leverframe_emulator::{Fault, Step};
 use leverframe_router::{
-    Answer, BreakerConfig, BreakerState, Catalog, Clock, Error, ErrorKind, StateKind, Tokens,
+    Answer, BreakerConfig, BreakerState, Catalog, Clock, Error, ErrorKind, Guard, Standing, StateKind, Tokens,
 };
 use leverframe_tests::{DIALECTS, PROVIDERS, World, ask, lookup};
 
@@ -350,17 +350,40 @@ async fn an_open_breaker_is_skipped_and_a_good_probe_closes_it() {
     world.router.send(ask("claude")).await.expect("gemini answers");
     let answer = world.router.send(ask("claude")).await.expect("gemini answers");
     assert_eq!(world.calls("claude"), 3, "the open breaker lets nothing through");
-    assert_eq!(
-        answer.attempts()[0].failure.as_ref().map(|failure| failure.kind),
-        Some(ErrorKind::CircuitOpen)
-    );
-    assert!(!answer.attempts()[0].sent);
+    assert_eq!(answer.attempts()[0].provider.as_str(), "gemini");
+    let last = answer.record().choice.considered.last().expect("two routes");
+    assert_eq!(last.provider.as_str(), "claude");
+    assert!(matches!(last.standing, Standing::SetBack(refusal) if refusal.by == Guard::Breaker), "{last:?}");
     while matches!(world.router.breaker_state("claude", model), Some(BreakerState::Open(_))) {
         tokio::task::yield_now().await;
     }
     let answer = world.router.send(ask("claude")).await.expect("the probe succeeds");
     assert_eq!(answer.attempts()[0].provider.as_str(), "claude");
     assert_eq!(world.router.breaker_state("claude", model), Some(BreakerState::Closed));
+}
+
+#[tokio::test]
+async fn a_route_behind_an_open_breaker_is_the_last_to_be_asked_and_refuses() {
+    let world = World::with(&["claude", "gemini"], |builder| {
+        builder.breaker(BreakerConfig { consecutive_failures: 3, ..BreakerConfig::default() })
+    })
+    .await;
+    world.always("claude", Step::fault(Fault::Server));
+    world.router.send(ask("claude")).await.expect("gemini answers");
+    world.always("gemini", Step::fault(Fault::Authentication));
+    let error = world.router.send(ask("claude")).await.expect_err("neither answers");
+    let attempts: Vec<_> = error
+        .attempts()
+        .iter()
+        .map(|attempt| {
+            let kind = attempt.failure.as_ref().map(|failure| failure.kind);
+            (attempt.provider.as_str(), attempt.sent, kind)
+        })
+        .collect();
+    assert_eq!(
+        attempts,
+        [("gemini", true, Some(ErrorKind::Authentication)), ("claude", false, Some(ErrorKind::CircuitOpen))]
+    );
 }
 
 #[tokio::test]

@@ -61,7 +61,7 @@ const LIMITS: [Limit; 7] = [
     },
 ];
 
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
@@ -78,7 +78,7 @@ fn retry_after(value: &str, now: Option<SystemTime>) -> Option<Duration> {
 
 /// An RFC 3339 instant (Anthropic), a Go duration (OpenAI, Groq), seconds
 /// (Azure, Together), or seconds or milliseconds since the epoch (gateways).
-fn reset_after(value: &str, now: Option<SystemTime>) -> Option<Duration> {
+pub(crate) fn reset_after(value: &str, now: Option<SystemTime>) -> Option<Duration> {
     /// Larger numbers of seconds are instants: the year 2001, or thirty years to wait.
     const EPOCH_SECONDS: Duration = Duration::from_secs(1_000_000_000);
     /// Larger numbers yet are in milliseconds: the year 1973, or 5138 in seconds.

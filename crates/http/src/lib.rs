@@ -10,6 +10,7 @@
 //! All but the last do no I/O and read no clock.
 
 pub mod codec;
+pub mod headroom;
 pub mod hints;
 mod redact;
 pub mod sse;

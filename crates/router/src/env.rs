@@ -49,12 +49,10 @@ pub(crate) fn read(
     let mut found = false;
     for variables in &PROVIDERS {
         let Some(key) = variables.keys.iter().find_map(|name| lookup(name)) else { continue };
-        let mut provider = (variables.provider)(key.into());
-        if variables.keys.contains(&"OPENAI_API_KEY")
-            && let Some(api) = lookup(OPENAI_API)
-        {
-            provider = openai(provider, api)?;
-        }
+        let mut provider = match lookup(OPENAI_API) {
+            Some(api) if variables.keys.contains(&"OPENAI_API_KEY") => openai(key.into(), api)?,
+            _ => (variables.provider)(key.into()),
+        };
         if let Some(url) = lookup(variables.base_url) {
             provider = provider.base_url(url);
         }
@@ -91,10 +89,10 @@ pub(crate) fn read(
 /// Which of OpenAI's two APIs is used.
 const OPENAI_API: &str = "OPENAI_API";
 
-fn openai(provider: Provider, api: String) -> Result<Provider, BuildError> {
+fn openai(key: SecretString, api: String) -> Result<Provider, BuildError> {
     match api.trim() {
-        "chat" => Ok(provider),
-        "responses" => Ok(Provider::openai_responses(provider.key)),
+        "chat" => Ok(Provider::openai(key)),
+        "responses" => Ok(Provider::openai_responses(key)),
         _ => Err(BuildError::Variable { name: OPENAI_API, value: api, expected: "chat or responses" }),
     }
 }

@@ -82,25 +82,35 @@ mod clock;
 mod driver;
 mod env;
 mod hedging;
+mod model;
 mod observer;
+mod plan;
 mod policy;
 mod provider;
+mod queue;
+mod route_state;
 mod router;
 #[cfg(feature = "tower")]
 mod service;
 mod services;
+mod status;
 mod stream;
 mod telemetry;
+mod watch;
 
 pub use answer::{Answer, Error};
 pub use builder::{BuildError, Builder};
 pub use hedging::Hedging;
+pub use model::{Model, Target};
 pub use observer::Observer;
+pub use policy::Policy;
 pub use provider::Provider;
+pub use queue::Queueing;
 pub use router::Router;
 #[cfg(feature = "tower")]
 pub use service::Streaming;
-pub use services::{Counted, TokenCount};
+pub use services::{Counted, Probe, TokenCount};
+pub use status::RouteStatus;
 pub use stream::{ResponseStream, StreamSettings};
 
 pub use leverframe_core::{
@@ -109,8 +119,9 @@ pub use leverframe_core::{
     choice::{Choice, Considered, LeftOut, Measure, PolicyName, Standing},
     error::{Clock, Code, ErrorKind, Failure},
     guard::{
-        Backoff, BreakerConfig, BreakerState, ConfigError, Growth, Guard, Refusal as TurnedAway,
-        RetryBudgetConfig, RetryPolicy,
+        Backoff, Benched, BreakerConfig, BreakerState, ConfigError, GateStatus, Growth, Guard, HealthConfig,
+        LimitKind, LimitStatus, Limits, Refusal as TurnedAway, RetryBudgetConfig, RetryBudgetStatus,
+        RetryPolicy, Scope,
     },
     lifecycle::{Entry, EventKind, Journal, Route, State, StateKind},
     loss::{Loss, Weight},

@@ -1,25 +1,44 @@
 //! A provider: where it is, how it is spoken to, what it may be asked.
 
-use std::fmt;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
-use leverframe_core::model::Dialect;
-use leverframe_http::codec::{Auth, Compat, Endpoint, ReasoningField};
+use leverframe_core::{
+    guard::{Limits, RetryPolicy},
+    model::Dialect,
+};
+use leverframe_http::{
+    codec::{Auth, Compat, Endpoint, ReasoningField},
+    transport::Clocks,
+};
 use secrecy::SecretString;
 
 /// How to reach one provider. Start from [`Provider::anthropic`],
 /// [`Provider::gemini`] or [`Provider::openai`] and change what differs.
 ///
-/// `Debug` does not show the key.
+/// `Debug` does not show the keys.
 #[derive(Clone)]
 pub struct Provider {
     pub(crate) name: String,
     pub(crate) dialect: Dialect,
     pub(crate) base_url: String,
-    pub(crate) key: SecretString,
+    /// API keys by their labels, in the order in which they are tried.
+    pub(crate) keys: Vec<(String, SecretString)>,
     pub(crate) default_model: Option<String>,
+    /// What it answers with for other providers' models.
+    pub(crate) stand_ins: Vec<(String, String)>,
+    pub(crate) tags: BTreeSet<String>,
+    pub(crate) weight: f64,
+    pub(crate) retry: Option<RetryPolicy>,
+    pub(crate) clocks: Option<Clocks>,
     /// Whether models are looked for here by their name alone.
     pub(crate) native: bool,
-    pub(crate) requests_per_minute: Option<u32>,
+    /// Of each key.
+    pub(crate) limits: Limits,
+    /// Of single models, on each key.
+    pub(crate) model_limits: BTreeMap<String, Limits>,
     pub(crate) api_version: Option<String>,
     pub(crate) auth: Option<Auth>,
     pub(crate) compat: Compat,
@@ -27,16 +46,25 @@ pub struct Provider {
     pub(crate) headers: Vec<(String, SecretString)>,
 }
 
+/// What the key a provider is made with is called.
+const FIRST_KEY: &str = "default";
+
 impl Provider {
     fn new(name: &str, dialect: Dialect, default_model: &str, key: SecretString) -> Self {
         Self {
             name: name.to_owned(),
             dialect,
             base_url: Endpoint::default_base_url(dialect).to_owned(),
-            key,
+            keys: vec![(FIRST_KEY.to_owned(), key)],
             default_model: Some(default_model.to_owned()),
+            stand_ins: Vec::new(),
+            tags: BTreeSet::new(),
+            weight: 1.0,
+            retry: None,
+            clocks: None,
             native: true,
-            requests_per_minute: None,
+            limits: Limits::default(),
+            model_limits: BTreeMap::new(),
             api_version: None,
             auth: None,
             compat: Compat::default(),
@@ -160,10 +188,82 @@ impl Provider {
         self
     }
 
-    /// Sends at most this many requests in any minute.
+    /// Adds another API key. Each key is a route of its own, with its own
+    /// limits and breakers; the [policy](crate::Builder::policy) says which is
+    /// taken. The key the provider was made with is called `default`.
+    ///
+    /// Every key is one more route a request may try: consider
+    /// [`Builder::attempts`](crate::Builder::attempts).
+    #[must_use]
+    pub fn key(mut self, label: impl Into<String>, secret: impl Into<SecretString>) -> Self {
+        self.keys.push((label.into(), secret.into()));
+        self
+    }
+
+    /// Answers with `own_model` when it stands in for a request for
+    /// `requested_model`, instead of with its
+    /// [`default_model`](Self::default_model). The requested model is named as
+    /// callers do (`claude/claude-opus-4-5`) or as its provider does
+    /// (`claude-opus-4-5`).
+    #[must_use]
+    pub fn stands_in(mut self, requested_model: impl Into<String>, own_model: impl Into<String>) -> Self {
+        self.stand_ins.push((requested_model.into(), own_model.into()));
+        self
+    }
+
+    /// Gives all its routes these tags. A request with
+    /// [`route_tags`](crate::Request::route_tags) takes only routes that have
+    /// all of them.
+    #[must_use]
+    pub fn tags<S: Into<String>>(mut self, tags: impl IntoIterator<Item = S>) -> Self {
+        self.tags.extend(tags.into_iter().map(Into::into));
+        self
+    }
+
+    /// Its share of the draw for [`Policy::Weighted`](crate::Policy::Weighted),
+    /// from 0 (a last resort) to a million; 1, unless set. Its keys divide it.
+    #[must_use]
+    pub fn weight(mut self, weight: f64) -> Self {
+        self.weight = weight;
+        self
+    }
+
+    /// How its routes are retried. As
+    /// [`Builder::retry`](crate::Builder::retry) says, unless set.
+    #[must_use]
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = Some(policy);
+        self
+    }
+
+    /// The five clocks of an attempt with it. As
+    /// [`Builder::clocks`](crate::Builder::clocks) says, unless set.
+    #[must_use]
+    pub fn clocks(mut self, clocks: Clocks) -> Self {
+        self.clocks = Some(clocks);
+        self
+    }
+
+    /// Sends at most this many requests in any minute with each of its keys.
     #[must_use]
     pub fn requests_per_minute(mut self, limit: u32) -> Self {
-        self.requests_per_minute = Some(limit);
+        self.limits.requests_per_minute = Some(limit.into());
+        self
+    }
+
+    /// Keeps to these limits with each of its keys, all its models together.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Keeps to these limits with one of its models on each of its keys. What
+    /// the provider's answers say of its limits corrects them, and where no
+    /// limits are given they are learned ([`Limits::adaptive`]).
+    #[must_use]
+    pub fn model_limits(mut self, model: impl Into<String>, limits: Limits) -> Self {
+        self.model_limits.insert(model.into(), limits);
         self
     }
 
@@ -199,7 +299,7 @@ impl Provider {
 }
 
 impl fmt::Debug for Provider {
-    /// Neither the key nor the address, which may have a password in it.
+    /// Neither keys nor the address, which may have a password in it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Provider")
             .field("name", &self.name)

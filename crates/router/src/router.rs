@@ -1,7 +1,7 @@
 //! The router: what callers hold.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -11,11 +11,11 @@ use leverframe_core::{
     catalog::{Capabilities, Catalog},
     error::Failure,
     guard::{
-        Breaker, BreakerConfig, BreakerState, Gate, KeyGuard, Limits, RetryBudget, RetryBudgetConfig,
-        RetryPolicy,
+        Breaker, BreakerConfig, BreakerState, Gate, HealthConfig, KeyGuard, LimitKind, Limits, RetryBudget,
+        RetryBudgetConfig, RetryPolicy,
     },
     lifecycle::Route,
-    model::{KeyLabel, OnBreak, ProviderName, Request},
+    model::{Dialect, KeyLabel, OnBreak, ProviderName, Request},
     record::Desk,
     time::{Clock, Timestamp},
 };
@@ -24,8 +24,15 @@ use leverframe_http::{
     transport::{Clocks, Transport},
 };
 
+use tokio::sync::Notify;
+
 use crate::{
-    Answer, BuildError, Builder, Error, Hedging, ResponseStream, StreamSettings, driver, observer::Observers,
+    Answer, BuildError, Builder, Error, Hedging, Policy, Queueing, ResponseStream, StreamSettings, driver,
+    observer::Observers,
+    plan::{Backend, names::Names},
+    queue::Queue,
+    route_state::{RouteState, RouteStates},
+    watch::RouteWatcher,
 };
 
 /// Sends requests to models and stays up when a provider does not.
@@ -85,20 +92,15 @@ impl Router {
         driver::stream(&self.inner, request).await
     }
 
-    /// Where the breaker of a provider's model stands. `None` for a provider
-    /// that is not configured.
+    /// Where the breaker of a provider's model stands, for the first of its
+    /// keys; [`routes`](Self::routes) tells all. `None` for a provider that is
+    /// not configured.
     pub fn breaker_state(&self, provider: &str, model: &str) -> Option<BreakerState> {
         let configured = self.inner.providers.iter().find(|p| p.name.as_str() == provider)?;
-        let route = Route {
-            provider: configured.name.clone(),
-            key: KeyLabel::default(),
-            dialect: configured.endpoint.dialect(),
-            model: model.to_owned(),
-        };
-        let gates = self.inner.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        let route = configured.route(&configured.keys.first()?.label, model);
         // A route that was never asked has nothing against it.
-        let state = |gate: &Arc<Gate>| gate.breaker_state(self.inner.clock.now());
-        Some(gates.get(&route).map_or(BreakerState::Closed, state))
+        let state = self.inner.states.get(&route);
+        Some(state.map_or(BreakerState::Closed, |state| state.gate().breaker_state(self.inner.now())))
     }
 }
 
@@ -116,13 +118,16 @@ pub(crate) struct Inner {
     pub(crate) default_provider: usize,
     /// Places in `providers`, in the order of fallback.
     pub(crate) fallback: Vec<usize>,
+    /// For names that are no configured model's.
+    pub(crate) policy: Policy,
+    pub(crate) names: Names,
     pub(crate) settings: Settings,
     pub(crate) transport: Transport,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) desk: Arc<Desk>,
     pub(crate) observers: Observers,
     pub(crate) catalog: Arc<Catalog>,
-    pub(crate) gates: Mutex<HashMap<Route, Arc<Gate>>>,
+    pub(crate) states: RouteStates,
     pub(crate) rng: Mutex<fastrand::Rng>,
 }
 
@@ -130,12 +135,66 @@ pub(crate) struct Inner {
 #[derive(Debug)]
 pub(crate) struct Configured {
     pub(crate) name: ProviderName,
-    pub(crate) endpoint: Endpoint,
+    pub(crate) dialect: Dialect,
+    /// Never empty; no label occurs twice.
+    pub(crate) keys: Vec<Key>,
     pub(crate) default_model: Option<String>,
     /// Whether it is where the models of its dialect are at home.
     pub(crate) native: bool,
-    pub(crate) key: Arc<KeyGuard>,
     pub(crate) retries: Arc<RetryBudget>,
+    pub(crate) tags: Arc<BTreeSet<String>>,
+    /// Of all keys together.
+    pub(crate) weight: f64,
+    pub(crate) retry: Option<RetryPolicy>,
+    /// Of each key.
+    pub(crate) limits: Limits,
+    /// Limits of single models, on each key.
+    pub(crate) model_limits: BTreeMap<String, Limits>,
+    pub(crate) clocks: Option<Clocks>,
+    /// The routes to its default model, one for each key. Empty without one.
+    pub(crate) own: Vec<Backend>,
+    /// By the model that was asked for: the routes that stand in for it.
+    pub(crate) stand_ins: HashMap<String, Vec<Backend>>,
+}
+
+/// One of a provider's API keys, and the provider as it is reached with it.
+#[derive(Debug)]
+pub(crate) struct Key {
+    pub(crate) label: KeyLabel,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) guard: Arc<KeyGuard>,
+    /// Told when something came back to the key, or to one of its routes.
+    pub(crate) released: Arc<Notify>,
+}
+
+impl Configured {
+    /// The route to one of its models with one of its keys.
+    pub(crate) fn route(&self, key: &KeyLabel, model: &str) -> Route {
+        Route {
+            provider: self.name.clone(),
+            key: key.clone(),
+            dialect: self.dialect,
+            model: model.to_owned(),
+        }
+    }
+
+    /// The limits of one of its models on one key.
+    pub(crate) fn limits_of(&self, model: &str) -> Limits {
+        self.model_limits.get(model).copied().unwrap_or_default()
+    }
+
+    /// Whether a limit on one of its models, or on its keys, counts tokens or money.
+    pub(crate) fn counts_tokens(&self, model: &str) -> bool {
+        let counts = |limits: &Limits| {
+            LimitKind::ALL.into_iter().any(|kind| kind.counts_tokens() && limits.of(kind).is_some())
+        };
+        counts(&self.limits) || self.model_limits.get(model).is_some_and(counts)
+    }
+
+    /// Keys divide the provider's weight, so that more keys draw no more requests.
+    pub(crate) fn weight_of_a_key(&self) -> f64 {
+        self.weight / f64::from(u32::try_from(self.keys.len()).unwrap_or(u32::MAX))
+    }
 }
 
 /// What applies to all requests.
@@ -143,6 +202,8 @@ pub(crate) struct Configured {
 pub(crate) struct Settings {
     pub(crate) retry: RetryPolicy,
     pub(crate) retry_budget: RetryBudgetConfig,
+    pub(crate) health: HealthConfig,
+    pub(crate) queueing: Option<Queueing>,
     pub(crate) attempts: u32,
     pub(crate) breaker: BreakerConfig,
     pub(crate) clocks: Clocks,
@@ -153,11 +214,40 @@ pub(crate) struct Settings {
     pub(crate) fallback_on_refusal: bool,
 }
 
+impl Settings {
+    /// A fresh state of a route that uses this key. `seed` is the breaker's
+    /// source of jitter.
+    pub(crate) fn route_state(
+        &self,
+        route: &Route,
+        key: &Key,
+        limits: Limits,
+        observers: &Observers,
+        seed: u64,
+    ) -> RouteState {
+        // build() has made a breaker of this configuration, and checked all limits.
+        let Ok(breaker) = Breaker::new(self.breaker, seed) else { unreachable!("checked by build") };
+        let Ok(gate) = Gate::new(breaker, Arc::clone(&key.guard), limits) else {
+            unreachable!("checked by build")
+        };
+        let released = Arc::clone(&key.released);
+        let watcher = RouteWatcher {
+            route: route.clone(),
+            observers: observers.clone(),
+            released: Arc::clone(&released),
+        };
+        let queue = self.queueing.map(|queueing| Queue::new(queueing, released));
+        RouteState::new(route, gate.with_watcher(Arc::new(watcher)), queue)
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
             retry: RetryPolicy::default(),
             retry_budget: RetryBudgetConfig::default(),
+            health: HealthConfig::default(),
+            queueing: None,
             attempts: 6,
             breaker: BreakerConfig::default(),
             clocks: Clocks::default(),
@@ -169,11 +259,6 @@ impl Default for Settings {
         }
     }
 }
-
-/// Most routes whose guards are kept. Model names come from callers, so their
-/// number is not otherwise bounded. When there are more, those with nothing to
-/// remember go first.
-const MAX_GATES: usize = 4096;
 
 impl Inner {
     pub(crate) fn now(&self) -> Timestamp {
@@ -192,6 +277,33 @@ impl Inner {
         provider
     }
 
+    /// The key of a route, and the provider as it is reached with it.
+    pub(crate) fn key_of(&self, route: &Route) -> &Key {
+        let found = self.provider_of(route).keys.iter().find(|key| key.label == route.key);
+        let Some(key) = found else { unreachable!("routes are made of configured keys") };
+        key
+    }
+
+    /// Where a route's requests go.
+    pub(crate) fn endpoint_of(&self, route: &Route) -> &Endpoint {
+        &self.key_of(route).endpoint
+    }
+
+    /// How a route is retried.
+    pub(crate) fn retry_of(&self, route: &Route) -> RetryPolicy {
+        self.provider_of(route).retry.unwrap_or(self.settings.retry)
+    }
+
+    /// The clocks of an attempt on a route.
+    pub(crate) fn clocks_of(&self, route: &Route) -> Clocks {
+        self.clocks_at(self.provider_of(route))
+    }
+
+    /// The clocks of a call to a provider.
+    pub(crate) fn clocks_at(&self, provider: &Configured) -> Clocks {
+        provider.clocks.unwrap_or(self.settings.clocks)
+    }
+
     /// What is known of a route's model.
     pub(crate) fn capabilities(&self, route: &Route) -> Option<&Capabilities> {
         self.catalog.capabilities(route.dialect.family(), &route.model)
@@ -199,33 +311,20 @@ impl Inner {
 
     /// Takes the route's key out of a failure, should the provider have quoted it.
     pub(crate) fn without_key(&self, route: &Route, failure: &mut Failure) {
-        failure.message = self.provider_of(route).endpoint.without_key(&failure.message);
+        failure.message = self.endpoint_of(route).without_key(&failure.message);
     }
 
-    /// The guards of a route, made on first use.
-    pub(crate) fn gate(&self, route: &Route) -> Arc<Gate> {
-        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(gate) = gates.get(route) {
-            return Arc::clone(gate);
-        }
-        if gates.len() >= MAX_GATES {
-            let now = self.now();
-            gates.retain(|_, gate| Arc::strong_count(gate) > 1 || !gate.is_idle(now));
-        }
-        if gates.len() >= MAX_GATES
-            && let Some(any) = gates.keys().next().cloned()
-        {
-            gates.remove(&any);
-        }
-        let seed = self.fork_rng().u64(..);
-        // build() has made a breaker of this configuration before.
-        let Ok(breaker) = Breaker::new(self.settings.breaker, seed) else { unreachable!("checked by build") };
-        let key = Arc::clone(&self.provider_of(route).key);
-        let Ok(gate) = Gate::new(breaker, key, Limits::default()) else {
-            unreachable!("no limit is wrong where none is set")
+    /// The guards and figures of a route, made on first use.
+    pub(crate) fn route_state(&self, route: &Route) -> Arc<RouteState> {
+        let make = |route: &Route| {
+            let (key, limits) = (self.key_of(route), self.provider_of(route).limits_of(&route.model));
+            self.settings.route_state(route, key, limits, &self.observers, self.fork_rng().u64(..))
         };
-        let gate = Arc::new(gate);
-        gates.insert(route.clone(), Arc::clone(&gate));
-        gate
+        self.states.get_or_make(route, || self.now(), make)
+    }
+
+    /// The guards of a route.
+    pub(crate) fn gate(&self, route: &Route) -> Arc<Gate> {
+        Arc::clone(self.route_state(route).gate())
     }
 }

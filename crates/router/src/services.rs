@@ -15,7 +15,8 @@ use bytes::Bytes;
 use leverframe_core::{
     error::{ErrorKind, Failure},
     guard::Deadline,
-    model::{ProviderName, Request},
+    lifecycle::Route,
+    model::{KeyLabel, ProviderName, Request},
 };
 use leverframe_http::{
     codec::{self, ModelInfo, ModelPage},
@@ -25,8 +26,8 @@ use leverframe_http::{
 
 use crate::{
     Router,
-    policy::priority,
-    router::{Configured, Inner},
+    plan::names,
+    router::{Configured, Inner, Key},
 };
 
 /// Most bytes of one answer: a page of a thousand models takes about one.
@@ -60,10 +61,25 @@ pub enum Counted {
     Estimated,
 }
 
+/// What a provider made of a free question.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Probe {
+    /// The provider.
+    pub provider: ProviderName,
+    /// Which of its keys was used.
+    pub key: KeyLabel,
+    /// How many models the first page of its list has, or why there is none.
+    pub outcome: Result<usize, Failure>,
+    /// How long the answer took.
+    pub took: Duration,
+}
+
 impl Router {
     /// How many tokens of input a request has, without sending it to a model.
     ///
-    /// Asks the provider of the request's model where it has an endpoint for
+    /// Asks the provider of the request's model (of its first route, where it
+    /// is a configured model) where it has an endpoint for
     /// that: Anthropic, Gemini and OpenAI Responses, none of which charges for
     /// it. Where it has none (OpenAI Chat) or the call fails, the number is an
     /// estimate, and says so.
@@ -71,16 +87,12 @@ impl Router {
     /// Takes no longer than [`Request::timeout`] and the router's clocks allow.
     pub async fn count_tokens(&self, request: &Request) -> TokenCount {
         let inner = self.inner();
-        let planned = priority::plan(inner, &request.model);
-        let route = planned.map(|routes| routes.into_iter().next());
+        let route = names::first(inner, &request.model);
         let (family, model, counted) = match &route {
-            Ok(Some(route)) => {
-                let provider = inner.provider_of(route);
-                let counted = Box::pin(count(inner, provider, request, &route.model)).await;
+            Ok(route) => {
+                let counted = Box::pin(count(inner, request, route)).await;
                 (route.dialect.family(), route.model.as_str(), counted)
             }
-            // A plan has a first route; without one there is nobody to ask.
-            Ok(None) => (tokens::family_of(&request.model), request.model.as_str(), Ok(None)),
             Err(failure) => (tokens::family_of(&request.model), request.model.as_str(), Err(failure.clone())),
         };
         let estimate = |failure| TokenCount {
@@ -103,38 +115,52 @@ impl Router {
     pub async fn models(&self) -> Vec<(ProviderName, Result<Vec<ModelInfo>, Failure>)> {
         let inner = self.inner();
         let lists = inner.providers.iter().map(|provider| async move {
-            let listed = list(inner, provider).await;
+            let listed = match provider.keys.first() {
+                Some(key) => list(inner, provider, key).await,
+                None => unreachable!("a provider has a key"),
+            };
             (provider.name.clone(), listed)
         });
         all(lists).await
     }
+
+    /// Whether every provider answers, and takes each of its keys.
+    ///
+    /// Asks for the first page of the list of models, which is free everywhere;
+    /// nothing is generated. All are asked at the same time. What comes back
+    /// changes no breaker and no limit: it tells people, not the router.
+    pub async fn probe(&self) -> Vec<Probe> {
+        let inner = self.inner();
+        let keys =
+            inner.providers.iter().flat_map(|provider| provider.keys.iter().map(move |key| (provider, key)));
+        let probes = keys.map(|(provider, key)| async move {
+            let started = inner.now();
+            let deadline = Deadline::after(started, inner.settings.timeout);
+            let outcome = page(inner, provider, key, None, deadline).await.map(|page| page.models.len());
+            let took = inner.now().since(started);
+            Probe { provider: provider.name.clone(), key: key.label.clone(), outcome, took }
+        });
+        all(probes).await
+    }
 }
 
 /// The provider's count; `None` when it does not count.
-async fn count(
-    inner: &Inner,
-    provider: &Configured,
-    request: &Request,
-    model: &str,
-) -> Result<Option<u64>, Failure> {
-    let Some(encoded) = codec::encode_count(&provider.endpoint, request, model)? else { return Ok(None) };
+async fn count(inner: &Inner, request: &Request, route: &Route) -> Result<Option<u64>, Failure> {
+    let (provider, key) = (inner.provider_of(route), inner.key_of(route));
+    let Some(encoded) = codec::encode_count(&key.endpoint, request, &route.model)? else { return Ok(None) };
     let time = request.timeout.unwrap_or(inner.settings.timeout);
     let deadline = Deadline::after(inner.now(), time);
-    let dialect = provider.endpoint.dialect();
-    let read = |headers: &http::HeaderMap, body: &[u8]| codec::decode_count(dialect, headers, body);
-    ask(inner, provider, encoded.request, deadline, read).await.map(Some)
+    let read = |headers: &http::HeaderMap, body: &[u8]| codec::decode_count(route.dialect, headers, body);
+    ask(inner, provider, key, encoded.request, deadline, read).await.map(Some)
 }
 
 /// All pages of a provider's list.
-async fn list(inner: &Inner, provider: &Configured) -> Result<Vec<ModelInfo>, Failure> {
+async fn list(inner: &Inner, provider: &Configured, key: &Key) -> Result<Vec<ModelInfo>, Failure> {
     let deadline = Deadline::after(inner.now(), inner.settings.timeout);
-    let dialect = provider.endpoint.dialect();
     let mut models: Vec<ModelInfo> = Vec::new();
     let mut next = None;
     for _ in 0..MAX_PAGES {
-        let request = codec::encode_models(&provider.endpoint, next.as_deref())?;
-        let read = |headers: &http::HeaderMap, body: &[u8]| codec::decode_models(dialect, headers, body);
-        let page: ModelPage = ask(inner, provider, request, deadline, read).await?;
+        let page = page(inner, provider, key, next.as_deref(), deadline).await?;
         models.extend(page.models);
         match page.next {
             None if models.len() <= MAX_MODELS => return Ok(models),
@@ -148,16 +174,30 @@ async fn list(inner: &Inner, provider: &Configured) -> Result<Vec<ModelInfo>, Fa
     Err(Failure::new(ErrorKind::Unreadable, message))
 }
 
+/// One page of a provider's list: the first one, or the one after `next`.
+async fn page(
+    inner: &Inner,
+    provider: &Configured,
+    key: &Key,
+    next: Option<&str>,
+    deadline: Deadline,
+) -> Result<ModelPage, Failure> {
+    let request = codec::encode_models(&key.endpoint, next)?;
+    let read = |headers: &http::HeaderMap, body: &[u8]| codec::decode_models(provider.dialect, headers, body);
+    ask(inner, provider, key, request, deadline, read).await
+}
+
 /// One exchange. No failure shows the provider's key.
 async fn ask<T>(
     inner: &Inner,
     provider: &Configured,
+    key: &Key,
     request: http::Request<Bytes>,
     deadline: Deadline,
     read: impl FnOnce(&http::HeaderMap, &[u8]) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let answered = async {
-        let response = inner.transport.send(request, &clocks(inner, deadline)).await?;
+        let response = inner.transport.send(request, &clocks(inner, provider, deadline)).await?;
         let (head, body) = response.into_parts();
         let status = head.status.as_u16();
         if head.status.is_success() {
@@ -166,17 +206,17 @@ async fn ask<T>(
         }
         // What can be read of the body explains the status; the status alone is enough.
         let body = body.collect(MAX_BODY).await.unwrap_or_default();
-        Err(codec::read_error(provider.endpoint.dialect(), status, &head.headers, &body))
+        Err(codec::read_error(provider.dialect, status, &head.headers, &body))
     };
     answered.await.map_err(|mut failure: Failure| {
-        failure.message = provider.endpoint.without_key(&failure.message);
+        failure.message = key.endpoint.without_key(&failure.message);
         failure
     })
 }
 
 /// The configured clocks, clipped by the deadline.
-fn clocks(inner: &Inner, deadline: Deadline) -> Clocks {
-    let clocks = inner.settings.clocks;
+fn clocks(inner: &Inner, provider: &Configured, deadline: Deadline) -> Clocks {
+    let clocks = inner.clocks_at(provider);
     let total = deadline.clip(clocks.total.unwrap_or(Duration::MAX), inner.now());
     Clocks { total: Some(total), ..clocks }
 }

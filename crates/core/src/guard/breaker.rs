@@ -19,6 +19,8 @@
 
 use std::{num::NonZeroU64, time::Duration};
 
+use std::fmt;
+
 use serde::Serialize;
 
 use super::{ConfigError, window::Window};
@@ -105,6 +107,16 @@ pub enum BreakerState {
     Open(Timestamp),
     /// Lets one probe through at a time.
     HalfOpen,
+}
+
+impl fmt::Display for BreakerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "closed",
+            Self::Open(_) => "open",
+            Self::HalfOpen => "half-open",
+        })
+    }
 }
 
 /// Permission to try a route once. Comes back as a success, a failure, or unused.

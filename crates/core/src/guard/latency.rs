@@ -86,6 +86,12 @@ impl Latency {
         self.lock().decayed(now).map(Duration::from_secs_f64)
     }
 
+    /// When it was last measured. `None` if it never was.
+    pub fn measured_at(&self) -> Option<Timestamp> {
+        let state = self.lock();
+        state.peak.map(|_| state.updated)
+    }
+
     /// When this share of the answers of about the last minutes had begun,
     /// within 5 %. `None` below 20 of them.
     pub fn quantile(&self, share: f64, now: Timestamp) -> Option<Duration> {

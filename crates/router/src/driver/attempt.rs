@@ -1,14 +1,15 @@
 //! One route: admit, send, wait, send again.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use bytes::Bytes;
 use leverframe_core::{
     error::{ErrorKind, Failure},
-    guard::{Circumstances, Claim, Gate, NoRetry, RetryPermit},
+    guard::{Admission, Circumstances, Claim, NoRetry, Refusal, RetryPermit},
     lifecycle::{
         Lifecycle, On, Ready, RequestFailed, Requesting, RetryRequest, Retrying, Route, SendRequest, Sent,
     },
+    model::Request,
     time::Timestamp,
 };
 
@@ -17,6 +18,7 @@ use super::{
     broken::{Broken, Stuck},
     exchange::Came,
 };
+use crate::{plan::claim, route_state::RouteState};
 
 /// A request that may be sent.
 enum Sendable {
@@ -27,15 +29,19 @@ enum Sendable {
 /// A route that is being tried, and the request in its dialect.
 pub(super) struct Trial {
     pub(super) route: Arc<Route>,
-    pub(super) gate: Arc<Gate>,
+    pub(super) state: Arc<RouteState>,
     pub(super) request: http::Request<Bytes>,
+    /// What it is expected to take of the route's limits.
+    pub(super) claim: Claim,
     /// Whether anything was sent.
     pub(super) sent: bool,
 }
 
 impl Drive<'_> {
-    pub(super) fn trial(&self, route: &Arc<Route>, request: http::Request<Bytes>) -> Trial {
-        Trial { route: Arc::clone(route), gate: self.inner.gate(route), request, sent: false }
+    /// `asked` is what goes out, `request` the same in the route's dialect.
+    pub(super) fn trial(&self, route: &Arc<Route>, asked: &Request, request: http::Request<Bytes>) -> Trial {
+        let claim = claim(self.inner, asked, route, self.inner.now());
+        Trial { route: Arc::clone(route), state: self.inner.route_state(route), request, claim, sent: false }
     }
 
     /// Sends on one route until it answers or has had its tries.
@@ -46,12 +52,12 @@ impl Drive<'_> {
         ready: Lifecycle<Requesting<Ready>>,
         request: http::Request<Bytes>,
     ) -> Result<Came, Unanswered> {
-        let mut trial = self.trial(ready.route(), request);
+        let mut trial = self.trial(ready.route(), &ready.request(), request);
         let mut sendable = Sendable::First(ready);
         let mut retries = 0;
         loop {
-            let Broken { at, failure } = match self.admit(&mut trial, sendable) {
-                Ok(sent) => match self.exchange(&trial.route).run(sent, trial.request.clone()).await {
+            let Broken { at, failure } = match self.send(&mut trial, sendable).await {
+                Ok(sent) => match self.race(sent, &mut trial).await {
                     Ok(came) => return Ok(came),
                     Err(broken) => broken,
                 },
@@ -62,16 +68,21 @@ impl Drive<'_> {
         }
     }
 
-    fn admit(&self, trial: &mut Trial, sendable: Sendable) -> Result<Lifecycle<Requesting<Sent>>, Broken> {
+    /// Sends it, if the guards admit it: at once, or in its turn.
+    async fn send(
+        &self,
+        trial: &mut Trial,
+        sendable: Sendable,
+    ) -> Result<Lifecycle<Requesting<Sent>>, Broken> {
+        let admission = match trial.state.queue() {
+            None => trial.state.gate().admit(&trial.claim, self.inner.now()),
+            Some(queue) => {
+                let admit = || trial.state.gate().admit(&trial.claim, self.inner.now());
+                queue.admit(admit, || self.inner.now(), self.deadline.at()).await
+            }
+        };
         let at = self.inner.now();
-        let admission = trial.gate.admit(&Claim::default(), at);
-        self.inner.observers.tell(|observer| match &admission {
-            Ok(_) => observer.attempt_started(&trial.route),
-            Err(refusal) => observer.turned_away(&trial.route, refusal),
-        });
-        if admission.is_ok() && !std::mem::replace(&mut trial.sent, true) {
-            self.inner.provider_of(&trial.route).retries.first_attempt(at);
-        }
+        self.admitted(trial, &admission, at);
         match (admission, sendable) {
             (Ok(admission), Sendable::First(ready)) => Ok(ready.on(SendRequest { admission, at })),
             (Ok(admission), Sendable::Again(retrying)) => Ok(retrying.on(SendRequest { admission, at })),
@@ -81,6 +92,17 @@ impl Drive<'_> {
             (Err(refusal), Sendable::Again(retrying)) => {
                 Err(Broken::new(Stuck::Retrying(retrying), refusal.into_failure(at)))
             }
+        }
+    }
+
+    /// The guards have decided: who counts is told.
+    pub(super) fn admitted(&self, trial: &mut Trial, admission: &Result<Admission, Refusal>, at: Timestamp) {
+        self.inner.observers.tell(|observer| match admission {
+            Ok(_) => observer.attempt_started(&trial.route),
+            Err(refusal) => observer.turned_away(&trial.route, refusal),
+        });
+        if admission.is_ok() && !mem::replace(&mut trial.sent, true) {
+            self.inner.provider_of(&trial.route).retries.first_attempt(at);
         }
     }
 
@@ -140,7 +162,7 @@ impl Drive<'_> {
         let circumstances =
             Circumstances { retries, sent: trial.sent, routes_left, deadline: self.deadline, now };
         RetryPermit::grant(
-            &self.inner.settings.retry,
+            &self.inner.retry_of(&trial.route),
             failure,
             circumstances,
             self.plan.budget(),

@@ -3,10 +3,10 @@
 use std::{ops::ControlFlow, sync::Arc};
 
 use bytes::Bytes;
-use http::{StatusCode, header::CONTENT_TYPE};
+use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 use leverframe_core::{
-    error::{ErrorKind, Failure},
-    guard::Deadline,
+    error::{BreakerEffect, ErrorKind, Exposure, Failure},
+    guard::{Deadline, Observation},
     lifecycle::{
         Completed, Lifecycle, On, ReceiveResponse, ReceiveStreamChunk, Requesting, Seen, Sent,
         StreamComplete, Streaming, Unseen, Visibility,
@@ -16,6 +16,7 @@ use leverframe_core::{
 };
 use leverframe_http::{
     codec::{self, StreamDecoder},
+    headroom,
     transport::{Body, Clocks, TransportError},
 };
 
@@ -24,7 +25,7 @@ use super::{
     renumber::Renumber,
     transport_failure, usage,
 };
-use crate::{router::Inner, stream::StreamSettings};
+use crate::{route_state::RouteState, router::Inner, stream::StreamSettings};
 
 /// Most bytes of an error's body that are read.
 const MAX_ERROR_BODY: usize = 1 << 20;
@@ -32,10 +33,12 @@ const MAX_ERROR_BODY: usize = 1 << 20;
 /// The headers of a good answer.
 type Head = http::Response<Body>;
 
-/// How one exchange is to go. Cheap to copy, so that two can run at once.
-#[derive(Clone, Copy)]
+/// How one exchange is to go. Borrows nothing of the request, so that two can
+/// run at once.
 pub(super) struct Exchange<'a> {
     pub(super) inner: &'a Arc<Inner>,
+    /// The route's, which learns from it.
+    pub(super) state: Arc<RouteState>,
     pub(super) deadline: Deadline,
     pub(super) clocks: Clocks,
     pub(super) streamed: bool,
@@ -84,7 +87,7 @@ impl Exchange<'_> {
         let (dialect, sent_at) = (sent.route().dialect, self.inner.now());
         let head = match self.headers(dialect, request).await {
             Ok(head) => head,
-            Err(failure) => return Err(self.refused(sent, failure)),
+            Err(failure) => return Err(self.refused(sent, sent_at, failure)),
         };
         let id = codec::provider_request_id(dialect, head.headers());
         sent.named(id.clone());
@@ -98,9 +101,10 @@ impl Exchange<'_> {
                 let mut renumber = Renumber::new(V::SEEN);
                 events.iter_mut().for_each(|event| renumber.apply(event));
                 let at = self.inner.now();
+                self.state.latency(self.streamed).record(at.since(sent_at), at);
                 Ok(Came::Whole(sent.on(ReceiveResponse { response, at }), events))
             }
-            Err(failure) => Err(self.refused(sent, failure)),
+            Err(failure) => Err(self.refused(sent, sent_at, failure)),
         }
     }
 
@@ -109,12 +113,22 @@ impl Exchange<'_> {
         let sent = self.inner.transport.send(request, &self.clocks).await;
         let response = sent.map_err(|error| self.failure(error))?;
         let (head, body) = response.into_parts();
+        self.observe(&head.headers);
         if head.status.is_success() {
             return Ok(http::Response::from_parts(head, body));
         }
         // What can be read of the body explains the status; the status alone is enough.
         let body = body.collect(MAX_ERROR_BODY).await.unwrap_or_default();
         Err(codec::read_error(dialect, head.status.as_u16(), &head.headers, &body))
+    }
+
+    /// What the provider says of its limits corrects ours.
+    fn observe(&self, headers: &HeaderMap) {
+        let now = self.inner.now();
+        let seen: Vec<Observation> = headroom::read(headers, now).collect();
+        if !seen.is_empty() {
+            self.state.gate().observe(&seen, now);
+        }
     }
 
     async fn whole(&self, dialect: Dialect, head: Head) -> Result<Response, Failure> {
@@ -150,7 +164,7 @@ impl Exchange<'_> {
             let mut event = match self.next_event(&mut decoder, &mut body, &mut bounds).await {
                 Ok(event) => event,
                 Err(failure) => {
-                    return Err(self.broken(held.stuck(self.inner.now()), failure, provider_request_id));
+                    return Err(self.broken(held, sent_at, failure, provider_request_id));
                 }
             };
             if let StreamEvent::Finish { reason, raw, .. } = &event {
@@ -160,7 +174,7 @@ impl Exchange<'_> {
                 && !bounds.begun
                 && let Some(failure) = no_content
             {
-                return Err(self.broken(held.stuck(self.inner.now()), failure, provider_request_id));
+                return Err(self.broken(held, sent_at, failure, provider_request_id));
             }
             renumber.apply(&mut event);
             let content = event.is_content();
@@ -181,6 +195,7 @@ impl Exchange<'_> {
                 bounds.begun = true;
                 body.first_token_seen();
                 let after = now.since(sent_at);
+                self.state.latency(true).record(after, now);
                 self.inner.observers.tell(|observer| observer.first_token(&route, after));
             }
             match held {
@@ -195,7 +210,7 @@ impl Exchange<'_> {
                 && !bounds.begun
                 && let Err(failure) = bounds.no_content()
             {
-                return Err(self.broken(held.stuck(now), failure, provider_request_id));
+                return Err(self.broken(held, sent_at, failure, provider_request_id));
             }
         }
     }
@@ -238,22 +253,35 @@ impl Exchange<'_> {
     fn refused<V: Visibility>(
         &self,
         sent: Lifecycle<Requesting<Sent>, V>,
+        sent_at: Timestamp,
         mut failure: Failure,
     ) -> Broken<V> {
         self.inner.without_key(sent.route(), &mut failure);
+        self.slow(&failure, sent_at);
         Broken::new(Stuck::Sent(sent), failure)
     }
 
     /// What came inside a stream that had begun well.
     fn broken<V: Visibility>(
         &self,
-        at: Stuck<V>,
+        held: HeldBack<V>,
+        sent_at: Timestamp,
         failure: Failure,
         provider_request_id: Option<String>,
     ) -> Broken<V> {
+        let at = held.stuck(self.inner.now());
         let mut failure = inside(failure, provider_request_id);
         self.inner.without_key(at.route(), &mut failure);
+        self.slow(&failure, sent_at);
         Broken::new(at, failure)
+    }
+
+    /// A route that fails must not look fast for it.
+    fn slow(&self, failure: &Failure, sent_at: Timestamp) {
+        if failure.kind.decision(Exposure::Unseen).breaker == BreakerEffect::Counts {
+            let now = self.inner.now();
+            self.state.latency(self.streamed).failed(now.since(sent_at), now);
+        }
     }
 }
 

@@ -10,6 +10,7 @@
 mod attempt;
 mod broken;
 mod exchange;
+mod hedge;
 mod renumber;
 mod resume;
 mod route;
@@ -20,7 +21,7 @@ use std::{sync::Arc, time::Duration};
 use leverframe_core::{
     error::{Clock, ErrorKind, Failure},
     guard::{AttemptBudget, Deadline},
-    lifecycle::{Completed, Failed, Lifecycle, Plan, Route, Unseen, Visibility},
+    lifecycle::{Completed, Failed, Lifecycle, Plan, Unseen, Visibility},
     model::{OnBreak, Request, RequestId},
     time::Timestamp,
 };
@@ -28,8 +29,15 @@ use leverframe_http::transport::{Clocks, TransportError};
 
 use tracing::Instrument;
 
-use crate::{Answer, Error, ResponseStream, policy::priority, router::Inner, stream::Live, telemetry};
+use crate::{
+    Answer, Error, ResponseStream,
+    plan::{Planned, plan},
+    router::Inner,
+    stream::Live,
+    telemetry,
+};
 
+use attempt::Trial;
 use exchange::Exchange;
 
 pub(crate) use exchange::{Begun, Came, inside};
@@ -88,9 +96,10 @@ pub(crate) async fn stream(inner: &Arc<Inner>, request: Request) -> Result<Respo
 }
 
 async fn drive(inner: &Arc<Inner>, request: Request, streamed: bool) -> Result<Reached, Error> {
-    let routes = priority::plan(inner, &request.model).map_err(Error::unplanned)?;
     let mut rng = inner.fork_rng();
     let now = inner.now();
+    let Planned { routes, choice } =
+        plan(inner, &request, streamed, now, &mut rng).map_err(Error::unplanned)?;
     let id = RequestId::new(now, std::array::from_fn(|_| rng.u8(..)));
     let deadline = Deadline::after(now, request.timeout.unwrap_or(inner.settings.timeout));
     let on_break = request.on_break.unwrap_or(inner.settings.on_break);
@@ -102,7 +111,8 @@ async fn drive(inner: &Arc<Inner>, request: Request, streamed: bool) -> Result<R
         buffered: streamed && on_break == OnBreak::Buffer,
         rng,
     };
-    let idle = Lifecycle::new(id, Arc::clone(&inner.desk));
+    let mut idle = Lifecycle::new(id, Arc::clone(&inner.desk));
+    idle.chose(choice);
     let request = Arc::new(request);
     match drive.run(idle, Arc::clone(&request)).await {
         Ok(came) => Ok(Reached { came, deadline, onward: drive.onward(&request) }),
@@ -111,16 +121,16 @@ async fn drive(inner: &Arc<Inner>, request: Request, streamed: bool) -> Result<R
 }
 
 impl<'a> Drive<'a> {
-    /// How an exchange with `route` is to go: the configured clocks, clipped by
+    /// How an exchange is to go: the configured clocks, clipped by
     /// the deadline. While other routes are left, a provider that does not begin
     /// to answer gets no more than its share of the time, so that they can still
     /// be tried.
-    fn exchange(&self, _route: &Route) -> Exchange<'a> {
+    fn exchange(&self, trial: &Trial) -> Exchange<'a> {
         let now = self.inner.now();
         let left = self.deadline.remaining(now);
         let routes_left = u32::try_from(self.plan.remaining().count()).unwrap_or(u32::MAX);
         let share = left / routes_left.saturating_add(1);
-        let mut clocks = self.inner.settings.clocks;
+        let mut clocks = self.inner.clocks_of(&trial.route);
         clocks.total = Some(self.deadline.clip(clocks.total.unwrap_or(Duration::MAX), now));
         if routes_left > 0 {
             clocks = Clocks {
@@ -130,7 +140,7 @@ impl<'a> Drive<'a> {
             };
         }
         let Self { inner, deadline, streamed, buffered, .. } = *self;
-        Exchange { inner, deadline, clocks, streamed, buffered }
+        Exchange { inner, state: Arc::clone(&trial.state), deadline, clocks, streamed, buffered }
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use leverframe_core::{
     catalog::Feature,
     error::{ErrorKind, Exposure, NextRoute as MayMoveOn},
-    guard::{Claim, Deadline},
+    guard::Deadline,
     lifecycle::{
         Failed, FallbackToProvider, Lifecycle, NextRoute, On, Plan, ResumePlan, Route, Seen, SendRequest,
         Validating,
@@ -110,12 +110,15 @@ impl Drive<'_> {
         let (ready, request) = self.validate(validating)?;
         let route = Arc::clone(ready.route());
         let at = self.inner.now();
-        let admission = match self.inner.gate(&route).admit(&Claim::default(), at) {
+        let mut trial = self.trial(&route, &ready.request(), request);
+        let admission = trial.state.gate().admit(&trial.claim, at);
+        self.admitted(&mut trial, &admission, at);
+        let admission = match admission {
             Ok(admission) => admission,
             Err(refusal) => return Err(Broken::new(Stuck::Ready(ready), refusal.into_failure(at)).fail(at)),
         };
         let sent = ready.on(SendRequest { admission, at });
-        let came = self.exchange(&route).run(sent, request).await;
+        let came = self.exchange(&trial).run(sent, trial.request).await;
         came.map_err(|broken| broken.fail(self.inner.now()))
     }
 }

@@ -76,7 +76,7 @@ impl Drive<'_> {
 
     /// The request in the route's dialect, without what its model is known to refuse.
     fn write(&self, route: &Route, request: &Request) -> Result<Encoded, Failure> {
-        let endpoint = &self.inner.provider_of(route).endpoint;
+        let endpoint = self.inner.endpoint_of(route);
         let (model, stream) = (route.model.as_str(), self.streamed);
         let Some(capabilities) = self.inner.capabilities(route) else {
             return codec::encode(endpoint, Call { request, model, stream });

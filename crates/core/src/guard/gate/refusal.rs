@@ -23,6 +23,9 @@ pub enum Guard {
         /// Which.
         kind: LimitKind,
     },
+    /// As many requests wait for the route's limits as may, or this one has
+    /// waited as long as it may.
+    Queue,
     /// The provider asked us to stay away.
     Hold,
     /// The key failed in this way a moment ago.
@@ -39,6 +42,7 @@ impl fmt::Display for Guard {
                 write!(f, "the {scope} has as many concurrent requests as it may")
             }
             Self::Limit { scope, kind } => write!(f, "the {kind} of the {scope} are used up"),
+            Self::Queue => f.write_str("too many requests wait for the route's limits already"),
             Self::Hold => f.write_str("the provider asked us to wait"),
             Self::BenchedKey(kind) => write!(f, "the API key is set aside after \"{kind}\""),
             Self::BenchedRoute(kind) => write!(f, "the route is set aside after \"{kind}\""),
@@ -67,7 +71,7 @@ impl Refusal {
             Guard::Limit { kind: LimitKind::RequestsPerDay | LimitKind::SpendPerDay, .. } => {
                 ErrorKind::QuotaExhausted
             }
-            Guard::Limit { .. } | Guard::Hold => ErrorKind::RateLimited,
+            Guard::Limit { .. } | Guard::Queue | Guard::Hold => ErrorKind::RateLimited,
             Guard::BenchedKey(kind) | Guard::BenchedRoute(kind) => kind,
         };
         let message = format!("not sent: {}; next try in {:.1} s", self.by, wait.as_secs_f64());

@@ -53,6 +53,17 @@ impl LimitKind {
         }
     }
 
+    /// Whether it counts what a request takes, and not only that it is one.
+    pub const fn counts_tokens(self) -> bool {
+        match self {
+            Self::TokensPerMinute
+            | Self::InputTokensPerMinute
+            | Self::OutputTokensPerMinute
+            | Self::SpendPerDay => true,
+            Self::RequestsPerMinute | Self::RequestsPerDay | Self::Concurrency => false,
+        }
+    }
+
     /// What a request that takes `claim` takes of this limit.
     pub(super) const fn share(self, claim: &Claim) -> u64 {
         match self {

@@ -1,30 +1,29 @@
 //! Building a router: everything is checked here, once.
 
+mod error;
+mod names;
+mod providers;
+
 use std::{sync::Arc, time::Duration};
 
 use leverframe_core::{
     catalog::Catalog,
-    guard::{
-        Breaker, BreakerConfig, ConfigError, KeyGuard, Limits, RetryBudget, RetryBudgetConfig, RetryPolicy,
-    },
-    model::{NameError, OnBreak, ProviderName},
+    guard::{Breaker, BreakerConfig, HealthConfig, RetryBudgetConfig, RetryPolicy},
+    model::OnBreak,
     record::{Desk, Recorder},
     time::Clock,
 };
-use leverframe_http::{
-    codec::{Endpoint, EndpointError},
-    transport::{Carrier, Clocks, Transport, TransportConfig, TransportError},
-};
-
-use secrecy::ExposeSecret;
+use leverframe_http::transport::{Carrier, Clocks, Transport, TransportConfig};
 
 use crate::{
-    Hedging, Observer, Provider, Router, StreamSettings,
+    Hedging, Model, Observer, Policy, Provider, Queueing, Router, StreamSettings,
     clock::SystemClock,
     observer::Observers,
     router::{Configured, Inner, Settings},
     telemetry::Spans,
 };
+pub use error::BuildError;
+use providers::Backends;
 
 /// Collects what a [`Router`] is made of. Nothing is checked before
 /// [`Builder::build`].
@@ -34,65 +33,17 @@ pub struct Builder {
     providers: Vec<Provider>,
     default_provider: Option<String>,
     fallback: Option<Vec<String>>,
+    models: Vec<Model>,
+    aliases: Vec<(String, String)>,
+    policy: Policy,
     settings: Settings,
     transport: TransportConfig,
     carrier: Option<Arc<dyn Carrier>>,
     recorders: Vec<Arc<dyn Recorder>>,
     observers: Vec<Arc<dyn Observer>>,
     seed: Option<u64>,
+    clock: Option<Arc<dyn Clock>>,
     catalog: Option<Catalog>,
-}
-
-/// Why a router cannot be built.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// No provider was given.
-    #[error("no provider is configured; add one with Router::builder().provider(Provider::anthropic(key))")]
-    NoProviders,
-    /// The environment holds no key.
-    #[error("no API key in the environment; set ANTHROPIC_API_KEY, GEMINI_API_KEY or OPENAI_API_KEY")]
-    NoKeys,
-    /// An environment variable does not make sense.
-    #[error("{name}={value:?} is not {expected}")]
-    Variable {
-        /// The variable.
-        name: &'static str,
-        /// What it holds.
-        value: String,
-        /// What it should hold.
-        expected: &'static str,
-    },
-    /// A provider's name is not one.
-    #[error(transparent)]
-    Name(#[from] NameError),
-    /// Two providers have the same name.
-    #[error("two providers are called {0}; rename one with Provider::named")]
-    Duplicate(String),
-    /// A default or fallback provider is not configured.
-    #[error("{role} provider {name:?} is not configured; configured are: {configured}")]
-    Unknown {
-        /// What it was named for.
-        role: &'static str,
-        /// What was asked for.
-        name: String,
-        /// What there is.
-        configured: String,
-    },
-    /// A provider's address or key cannot be used.
-    #[error("provider {provider}: {error}")]
-    Endpoint {
-        /// The provider.
-        provider: String,
-        /// What is wrong.
-        error: EndpointError,
-    },
-    /// A setting makes no sense.
-    #[error("{0}")]
-    Setting(#[from] ConfigError),
-    /// The HTTP client could not be set up.
-    #[error("the HTTP client cannot be set up")]
-    Transport(#[from] TransportError),
 }
 
 impl Builder {
@@ -136,6 +87,31 @@ impl Builder {
         self
     }
 
+    /// Adds a model by a name of your own, with its routes.
+    pub fn model(mut self, model: Model) -> Self {
+        self.models.push(model);
+        self
+    }
+
+    /// Lets a name stand for another: a model's, as callers write it
+    /// (`claude/claude-opus-4-5`, `claude-opus-4-5`, `default`), that of a
+    /// [`Model`], or another alias.
+    pub fn alias(mut self, alias: impl Into<String>, name: impl Into<String>) -> Self {
+        self.aliases.push((alias.into(), name.into()));
+        self
+    }
+
+    /// How routes are ordered where a [`Model`] does not say.
+    /// [`Policy::Priority`], unless set.
+    ///
+    /// A request that names a provider's model is for that model: there the
+    /// policy orders the provider's keys, and the providers to fall back to
+    /// come after them in their own order.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
     /// Whether another provider is asked when one refuses by its content
     /// policy, before any of its answer was handed over. Off, unless set.
     pub fn fallback_on_refusal(mut self, wanted: bool) -> Self {
@@ -146,6 +122,25 @@ impl Builder {
     /// How a route is retried.
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.settings.retry = policy;
+        self
+    }
+
+    /// Lets requests wait their turn for the limits of a route, instead of moving
+    /// on or failing at once. Off, unless set.
+    pub fn queueing(mut self, queueing: Queueing) -> Self {
+        self.settings.queueing = Some(queueing);
+        self
+    }
+
+    /// How long keys and routes are set aside that the provider refuses.
+    pub fn health(mut self, config: HealthConfig) -> Self {
+        self.settings.health = config;
+        self
+    }
+
+    /// Tells the time. The system's clock, unless set; for tests and simulations.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
         self
     }
 
@@ -248,47 +243,40 @@ impl Builder {
             return Err(BuildError::NoProviders);
         }
         if self.settings.attempts == 0 {
-            return Err(setting("attempts", "is 0; it must be at least 1"));
+            return Err(BuildError::setting("attempts", "is 0; it must be at least 1"));
         }
         if self.settings.timeout.is_zero() {
-            return Err(setting("timeout", "is zero; give a duration such as 60s"));
+            return Err(BuildError::setting("timeout", "is zero; give a duration such as 60s"));
         }
         if let Some(hedging) = &self.settings.hedging {
             hedging.check()?;
         }
-        // Gates are made per model later; a breaker that cannot be made is found here.
+        self.policy.check().map_err(|problem| BuildError::setting("policy", problem))?;
+        // Gates are made per route later; a breaker that cannot be made is found here.
         Breaker::new(self.settings.breaker, 0)?;
-        let providers = configure(&self.providers, self.settings.retry_budget)?;
-        let position = |role, name: &String| {
-            providers.iter().position(|provider| provider.name.as_str() == name).ok_or_else(|| {
-                let names: Vec<_> = providers.iter().map(|provider| provider.name.as_str()).collect();
-                BuildError::Unknown { role, name: name.clone(), configured: names.join(", ") }
-            })
-        };
+        if let Some(queueing) = &self.settings.queueing {
+            queueing.check()?;
+        }
+        let observers = Observers(self.observers.into());
+        let mut rng = self.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
+        let mut backends = Backends::new(self.settings, observers.clone(), rng.fork());
+        let providers = providers::configure(&self.providers, &mut backends)?;
         let default_provider = match &self.default_provider {
-            Some(name) => position("default", name)?,
+            Some(name) => position(&providers, "default", name)?,
             None => 0,
         };
-        let mut fallback: Vec<usize> = match &self.fallback {
-            Some(names) => names.iter().map(|name| position("fallback", name)).collect::<Result<_, _>>()?,
-            None => (0..providers.len()).collect(),
-        };
-        if let Some(names) = &self.fallback
-            && let Some(name) = names.iter().zip(&fallback).find_map(|(name, place)| {
-                providers.get(*place).is_some_and(|provider| provider.default_model.is_none()).then_some(name)
-            })
-        {
-            let problem =
-                format!("names {name}, which has no model to fall back to; set Provider::default_model");
-            return Err(BuildError::Setting(ConfigError { setting: "fallback", problem }));
+        let fallback = fallback(&providers, self.fallback.as_deref())?;
+        let names = names::Given {
+            models: &self.models,
+            aliases: &self.aliases,
+            policy: self.policy,
+            providers: &providers,
+            default_provider,
+            default_is_set: self.default_provider.is_some(),
         }
-        // A provider named twice is still one to fall back to.
-        let mut named = std::collections::HashSet::new();
-        fallback.retain(|place| named.insert(*place));
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
-        let rng = self.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
+        .check(&mut backends)?;
+        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::start()));
         let catalog = Arc::new(self.catalog.unwrap_or_else(|| Catalog::builtin().clone()));
-        let observers = Observers(self.observers.into());
         let mut recorders: Vec<Arc<dyn Recorder>> = vec![Arc::new(Spans), Arc::new(observers.clone())];
         recorders.extend(self.recorders);
         let desk = Desk::new(Arc::clone(&clock), recorders).with_prices(Arc::clone(&catalog));
@@ -304,47 +292,44 @@ impl Builder {
             providers,
             default_provider,
             fallback,
+            policy: self.policy,
+            names,
             settings: self.settings,
-            gates: Default::default(),
+            states: backends.into_states(),
             rng: std::sync::Mutex::new(rng),
         }))
     }
 }
 
-fn setting(setting: &'static str, problem: &str) -> BuildError {
-    BuildError::Setting(ConfigError { setting, problem: problem.to_owned() })
+fn position(providers: &[Configured], role: &'static str, name: &str) -> Result<usize, BuildError> {
+    providers.iter().position(|provider| provider.name.as_str() == name).ok_or_else(|| {
+        let names: Vec<_> = providers.iter().map(|provider| provider.name.as_str()).collect();
+        BuildError::Unknown { role, name: name.to_owned(), configured: names.join(", ") }
+    })
 }
 
-fn configure(providers: &[Provider], retry_budget: RetryBudgetConfig) -> Result<Vec<Configured>, BuildError> {
-    let mut configured: Vec<Configured> = Vec::with_capacity(providers.len());
-    for provider in providers {
-        let name = ProviderName::new(&provider.name)?;
-        if configured.iter().any(|other| other.name == name) {
-            return Err(BuildError::Duplicate(provider.name.clone()));
+/// The places of the providers to fall back to, in order.
+fn fallback(providers: &[Configured], names: Option<&[String]>) -> Result<Vec<usize>, BuildError> {
+    let Some(names) = names else { return Ok((0..providers.len()).collect()) };
+    let mut places = Vec::with_capacity(names.len());
+    for name in names {
+        let place = position(providers, "fallback", name)?;
+        if providers
+            .get(place)
+            .is_some_and(|provider| provider.own.is_empty() && provider.stand_ins.is_empty())
+        {
+            let problem = format!(
+                "names {name}, which has no model to fall back to; set Provider::default_model or Provider::stands_in"
+            );
+            return Err(BuildError::setting("fallback", problem));
         }
-        let wrong = |error| BuildError::Endpoint { provider: provider.name.clone(), error };
-        let mut endpoint =
-            Endpoint::new(provider.dialect, &provider.base_url, provider.key.clone()).map_err(wrong)?;
-        if let Some(version) = &provider.api_version {
-            endpoint = endpoint.with_api_version(version).map_err(wrong)?;
+        // A provider named twice is still one to fall back to.
+        if !places.contains(&place) {
+            places.push(place);
         }
-        for (header, value) in &provider.headers {
-            endpoint = endpoint.with_header(header, value.expose_secret()).map_err(wrong)?;
-        }
-        if let Some(auth) = provider.auth {
-            endpoint = endpoint.with_auth(auth);
-        }
-        endpoint = endpoint.with_compat(provider.compat);
-        let requests_per_minute = provider.requests_per_minute.map(u64::from);
-        let limits = Limits { requests_per_minute, ..Limits::default() };
-        configured.push(Configured {
-            name,
-            endpoint,
-            default_model: provider.default_model.clone(),
-            native: provider.native,
-            key: Arc::new(KeyGuard::new(limits)?),
-            retries: Arc::new(RetryBudget::new(retry_budget)?),
-        });
     }
-    Ok(configured)
+    Ok(places)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,220 @@
+//! What an answer's headers say of the limits that were used for it.
+//!
+//! Anthropic and OpenAI say it on good answers too, so that a limit can be
+//! kept to before it is hit. Sources: the OpenAI and Anthropic API references
+//! on rate limits; Groq's and Mistral's, which differ in names and windows.
+
+use std::time::Duration;
+
+use http::{HeaderMap, header::DATE};
+use leverframe_core::{
+    guard::{LimitKind, Observation},
+    time::Timestamp,
+};
+
+use super::hints;
+
+/// The headers of one limit.
+struct Named {
+    kind: LimitKind,
+    limit: &'static str,
+    remaining: &'static str,
+    reset: &'static str,
+}
+
+const fn named(kind: LimitKind, limit: &'static str, remaining: &'static str, reset: &'static str) -> Named {
+    Named { kind, limit, remaining, reset }
+}
+
+const ANTHROPIC: [Named; 4] = [
+    named(
+        LimitKind::RequestsPerMinute,
+        "anthropic-ratelimit-requests-limit",
+        "anthropic-ratelimit-requests-remaining",
+        "anthropic-ratelimit-requests-reset",
+    ),
+    named(
+        LimitKind::TokensPerMinute,
+        "anthropic-ratelimit-tokens-limit",
+        "anthropic-ratelimit-tokens-remaining",
+        "anthropic-ratelimit-tokens-reset",
+    ),
+    named(
+        LimitKind::InputTokensPerMinute,
+        "anthropic-ratelimit-input-tokens-limit",
+        "anthropic-ratelimit-input-tokens-remaining",
+        "anthropic-ratelimit-input-tokens-reset",
+    ),
+    named(
+        LimitKind::OutputTokensPerMinute,
+        "anthropic-ratelimit-output-tokens-limit",
+        "anthropic-ratelimit-output-tokens-remaining",
+        "anthropic-ratelimit-output-tokens-reset",
+    ),
+];
+
+const OPENAI: [Named; 4] = [
+    named(
+        LimitKind::RequestsPerMinute,
+        "x-ratelimit-limit-requests",
+        "x-ratelimit-remaining-requests",
+        "x-ratelimit-reset-requests",
+    ),
+    named(
+        LimitKind::TokensPerMinute,
+        "x-ratelimit-limit-tokens",
+        "x-ratelimit-remaining-tokens",
+        "x-ratelimit-reset-tokens",
+    ),
+    named(
+        LimitKind::RequestsPerMinute,
+        "x-ratelimit-limit-req-minute",
+        "x-ratelimit-remaining-req-minute",
+        "x-ratelimit-reset-req-minute",
+    ),
+    named(
+        LimitKind::TokensPerMinute,
+        "x-ratelimit-limit-tokens-minute",
+        "x-ratelimit-remaining-tokens-minute",
+        "x-ratelimit-reset-tokens-minute",
+    ),
+];
+
+/// The limits the headers of an answer report, which came at `now`.
+pub fn read(headers: &HeaderMap, now: Timestamp) -> impl Iterator<Item = Observation> {
+    let date = hints::text(headers, DATE.as_str()).and_then(|date| httpdate::parse_http_date(date).ok());
+    ANTHROPIC.iter().chain(&OPENAI).filter_map(move |named| {
+        let limit = number(headers, named.limit);
+        let remaining = number(headers, named.remaining);
+        // A limit of nothing is not one: some servers say 0 where there is none.
+        let limit = limit.filter(|limit| *limit > 0);
+        limit.or(remaining)?;
+        let reset = hints::text(headers, named.reset).and_then(|value| hints::reset_after(value, date));
+        let kind = match (named.kind, limit, remaining, reset) {
+            (LimitKind::RequestsPerMinute, Some(limit), Some(left), Some(reset))
+                if is_daily(limit, left, reset) =>
+            {
+                LimitKind::RequestsPerDay
+            }
+            (kind, ..) => kind,
+        };
+        Some(Observation { kind, limit, remaining, resets_at: reset.map(|wait| now + wait) })
+    })
+}
+
+/// Whether a limit on requests is one per day. OpenAI's and Groq's headers have
+/// one name for both. What was used comes back evenly over the window, so the
+/// time until all of it is back tells the window's length.
+fn is_daily(limit: u64, remaining: u64, reset: Duration) -> bool {
+    const LONGER_THAN_A_MINUTE: f64 = 600.0;
+    let used = limit.saturating_sub(remaining);
+    used > 0 && reset.as_secs_f64() * limit as f64 / used as f64 > LONGER_THAN_A_MINUTE
+}
+
+fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
+    let value = hints::text(headers, name)?.trim();
+    // Whole, or written as a float by servers that count in one.
+    value.parse().ok().or_else(|| {
+        let number: f64 = value.parse().ok()?;
+        (number.is_finite() && (0.0..1e15).contains(&number)).then_some(number as u64)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn seen(headers: &[(&'static str, &str)]) -> Vec<(LimitKind, Option<u64>, Option<u64>, Option<u64>)> {
+        let headers: HeaderMap = headers
+            .iter()
+            .map(|(name, value)| {
+                (HeaderName::from_static(name), HeaderValue::from_str(value).expect("valid"))
+            })
+            .collect();
+        let millis = |at: Timestamp| at.since(Timestamp::EPOCH).as_millis() as u64;
+        read(&headers, Timestamp::EPOCH)
+            .map(|o| (o.kind, o.limit, o.remaining, o.resets_at.map(millis)))
+            .collect()
+    }
+
+    #[test]
+    fn every_provider_is_read() {
+        use LimitKind::{InputTokensPerMinute, RequestsPerDay, RequestsPerMinute, TokensPerMinute};
+        assert_eq!(
+            seen(&[
+                ("date", "Wed, 19 Aug 2026 14:34:00 GMT"),
+                ("anthropic-ratelimit-requests-limit", "50"),
+                ("anthropic-ratelimit-requests-remaining", "49"),
+                ("anthropic-ratelimit-requests-reset", "2026-08-19T14:34:01Z"),
+                ("anthropic-ratelimit-input-tokens-limit", "30000"),
+                ("anthropic-ratelimit-input-tokens-remaining", "29000"),
+                ("anthropic-ratelimit-input-tokens-reset", "2026-08-19T14:34:02Z"),
+            ]),
+            [
+                (RequestsPerMinute, Some(50), Some(49), Some(1000)),
+                (InputTokensPerMinute, Some(30_000), Some(29_000), Some(2000)),
+            ]
+        );
+        assert_eq!(
+            seen(&[
+                ("x-ratelimit-limit-requests", "10000"),
+                ("x-ratelimit-remaining-requests", "9999"),
+                ("x-ratelimit-reset-requests", "6ms"),
+                ("x-ratelimit-limit-tokens", "200000"),
+                ("x-ratelimit-remaining-tokens", "199000"),
+                ("x-ratelimit-reset-tokens", "300ms"),
+            ]),
+            [
+                (RequestsPerMinute, Some(10_000), Some(9999), Some(6)),
+                (TokensPerMinute, Some(200_000), Some(199_000), Some(300)),
+            ]
+        );
+        // Groq's requests are per day, under OpenAI's name.
+        assert_eq!(
+            seen(&[
+                ("x-ratelimit-limit-requests", "14400"),
+                ("x-ratelimit-remaining-requests", "14370"),
+                ("x-ratelimit-reset-requests", "3m0s"),
+            ]),
+            [(RequestsPerDay, Some(14_400), Some(14_370), Some(180_000))]
+        );
+        // xAI has no reset; Mistral has names of its own.
+        assert_eq!(
+            seen(&[("x-ratelimit-limit-requests", "480"), ("x-ratelimit-remaining-requests", "479")]),
+            [(RequestsPerMinute, Some(480), Some(479), None)]
+        );
+        assert_eq!(
+            seen(&[
+                ("x-ratelimit-limit-tokens-minute", "500000"),
+                ("x-ratelimit-remaining-tokens-minute", "499000")
+            ]),
+            [(TokensPerMinute, Some(500_000), Some(499_000), None)]
+        );
+    }
+
+    #[test]
+    fn nonsense_is_no_report() {
+        let cases: [&[(&'static str, &str)]; 3] = [
+            &[],
+            &[("x-ratelimit-limit-requests", "many"), ("x-ratelimit-remaining-requests", "-1")],
+            &[("x-ratelimit-limit-requests", "0")],
+        ];
+        for headers in cases {
+            assert_eq!(seen(headers), [], "{headers:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_panics(values in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..30), 3)) {
+            let names = ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"];
+            let headers: HeaderMap = names.into_iter().zip(&values)
+                .filter_map(|(name, value)| Some((HeaderName::from_static(name), HeaderValue::from_bytes(value).ok()?)))
+                .collect();
+            prop_assert!(read(&headers, Timestamp::EPOCH).count() <= 1);
+        }
+    }
+}
