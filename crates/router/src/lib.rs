@@ -18,8 +18,11 @@
 //!
 //! # What happens to a request
 //!
-//! 1. It gets an ordered list of routes: the model that was asked for, then
-//!    each other provider's own model ([`Builder::fallback`]).
+//! 1. It gets an ordered list of routes: those of a configured [`Model`], in
+//!    the order of its [`Policy`]; or the model that was asked for with each of
+//!    its provider's keys, then each other provider's own model
+//!    ([`Builder::fallback`]). Who could not serve it is left out; who would
+//!    refuse now goes last. The record says why ([`Choice`]).
 //! 2. It is checked for the route, admitted by the route's breaker and limits,
 //!    and sent.
 //! 3. If that fails, the kind of failure decides

@@ -13,6 +13,7 @@ use leverframe_core::{
     guard::{Gate, Latency, Refusal},
     lifecycle::Route,
     time::Timestamp,
+    validate::MAX_MODEL_NAME,
 };
 
 use crate::{
@@ -131,6 +132,10 @@ impl RouteStates {
     ) -> Arc<RouteState> {
         if let Some((_, state)) = self.places.get(route).and_then(|place| self.configured.get(*place)) {
             return Arc::clone(state);
+        }
+        if route.model.len() > MAX_MODEL_NAME {
+            // Not a valid request, which is found out later; nothing is kept of it.
+            return Arc::new(RouteState::new(route, gate()));
         }
         let mut named = self.named();
         if let Some(state) = named.get(route) {

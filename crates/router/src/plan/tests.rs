@@ -120,7 +120,7 @@ fn the_choice_says_who_was_left_out_and_why() {
     let router = build(
         base().model(Model::new("m").route("claude/small").route(Target::new("gemini/large").tags(["eu"]))),
     );
-    let tool = crate::Function::new("f", serde_json_object());
+    let tool = crate::Function::new("f", object());
     let long = "word ".repeat(4000);
     let cases = [
         (ask("m"), vec!["claude/small", "gemini/large"], None),
@@ -142,7 +142,7 @@ fn the_choice_says_who_was_left_out_and_why() {
 }
 
 /// A JSON object, as a function's parameters have to be.
-fn serde_json_object() -> crate::Json {
+fn object() -> crate::Json {
     crate::Json::parse("{}").expect("JSON")
 }
 
@@ -165,7 +165,7 @@ fn when_nobody_can_serve_it_the_first_is_tried_but_never_one_without_the_tags() 
             .model(Model::new("untagged").route("gemini/large").route("claude/small"))
             .model(Model::new("alone").route("gemini/large")),
     );
-    let tool = crate::Function::new("f", serde_json_object());
+    let tool = crate::Function::new("f", object());
     let request = tagged(ask("refuses").tool(tool), &["eu"]);
     let Planned { routes, choice } = planned(&router, &request);
     assert_eq!(spelled(&routes), ["claude/small"], "{choice}");

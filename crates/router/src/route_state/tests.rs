@@ -70,3 +70,13 @@ fn what_callers_name_is_bounded_and_what_matters_stays() {
     assert!(Arc::ptr_eq(&gate, make(&states, 3).gate()));
     drop((under_way, admission));
 }
+
+#[test]
+fn a_name_that_is_too_long_is_not_kept() {
+    let states = RouteStates::default();
+    for (length, kept) in [(MAX_MODEL_NAME, true), (MAX_MODEL_NAME + 1, false)] {
+        let route = Route { model: "m".repeat(length), ..route(0) };
+        states.get_or_make(&route, || Timestamp::EPOCH, gate);
+        assert_eq!(states.get(&route).is_some(), kept);
+    }
+}
