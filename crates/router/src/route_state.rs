@@ -135,7 +135,7 @@ impl RouteStates {
         }
         if route.model.len() > MAX_MODEL_NAME {
             // Not a valid request, which is found out later; nothing is kept of it.
-            return Arc::new(RouteState::new(route, gate()));
+            return Arc::new(make(route));
         }
         let mut named = self.named();
         if let Some(state) = named.get(route) {

@@ -1,7 +1,7 @@
 use leverframe_core::{
     catalog::Catalog,
     choice::{Measure, PolicyName},
-    guard::Guard,
+    guard::{Guard, LimitKind, Scope},
 };
 use proptest::prelude::*;
 
@@ -192,8 +192,8 @@ fn a_refused_route_is_set_back_behind_all_healthy_ones() {
     );
     let state = |place: usize| Arc::clone(&router.inner().names.models["m"].backends[place].state);
     let later = NOW + std::time::Duration::from_secs(1);
-    let _gemini = state(1).gate().admit(NOW).expect("admits");
-    let _claude = state(0).gate().admit(later).expect("admits");
+    let _gemini = state(1).gate().admit(&Claim::default(), NOW).expect("admits");
+    let _claude = state(0).gate().admit(&Claim::default(), later).expect("admits");
     let Planned { routes, choice } =
         plan(router.inner(), &ask("m"), true, later, &mut fastrand::Rng::with_seed(1)).expect("a plan");
     assert_eq!(spelled(&routes), ["openai/c", "gemini/b", "claude/a"], "the one that is back first is first");
@@ -201,7 +201,7 @@ fn a_refused_route_is_set_back_behind_all_healthy_ones() {
         Standing::SetBack(refusal) => Some(refusal.by),
         _ => None,
     };
-    let minute = Some(Guard::RequestsPerMinute);
+    let minute = Some(Guard::Limit { scope: Scope::Key, kind: LimitKind::RequestsPerMinute });
     assert_eq!([by(0), by(1), by(2)], [None, minute, minute]);
 }
 
@@ -236,7 +236,7 @@ fn a_policy_for_all_orders_keys_and_not_the_providers_to_fall_back_to() {
     let first = planned(&router, &ask("claude-x"));
     assert_eq!(first.routes[3].provider.as_str(), "gemini");
     let busy = router.inner().route_state(&first.routes[0]);
-    let _under_way = busy.started();
+    let _under_way = busy.gate().admit(&Claim::default(), NOW).expect("admits");
     let second = planned(&router, &ask("claude-x"));
     assert_eq!(second.routes[2], first.routes[0], "the busy key is the last of the provider's");
     assert_eq!(second.routes[3].provider.as_str(), "gemini");
@@ -249,7 +249,7 @@ fn what_is_measured_orders_the_fastest() {
     );
     let pool = &router.inner().names.models["m"];
     for (backend, millis) in pool.backends.iter().zip([900, 100]) {
-        backend.state.first_token(std::time::Duration::from_millis(millis), NOW);
+        backend.state.latency(true).record(std::time::Duration::from_millis(millis), NOW);
     }
     assert_eq!(spelled(&planned(&router, &ask("m")).routes), ["gemini/large", "claude/small"]);
 }
@@ -280,7 +280,11 @@ fn what_is_configured_and_asked_for_is_listed_with_where_it_stands() {
             .model(Model::new("m").route(Target::new("gemini/large").tags(["eu"])).route("claude/other")),
     );
     planned(&router, &ask("claude/named"));
-    let _under_way = router.inner().names.models["m"].backends[0].state.started();
+    let _under_way = router.inner().names.models["m"].backends[0]
+        .state
+        .gate()
+        .admit(&Claim::default(), NOW)
+        .expect("admits");
     let listed: Vec<_> = router
         .routes()
         .into_iter()

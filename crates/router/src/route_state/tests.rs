@@ -76,7 +76,7 @@ fn a_name_that_is_too_long_is_not_kept() {
     let states = RouteStates::default();
     for (length, kept) in [(MAX_MODEL_NAME, true), (MAX_MODEL_NAME + 1, false)] {
         let route = Route { model: "m".repeat(length), ..route(0) };
-        states.get_or_make(&route, || Timestamp::EPOCH, gate);
+        states.get_or_make(&route, || Timestamp::EPOCH, make_new);
         assert_eq!(states.get(&route).is_some(), kept);
     }
 }
