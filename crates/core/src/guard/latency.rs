@@ -20,6 +20,9 @@ const HALF_LIFE: Duration = Duration::from_secs(60);
 const MINIMUM_SAMPLE: u32 = 20;
 /// Least a failure counts for: one that fails fast must not look fast.
 const PENALTY: Duration = Duration::from_secs(1);
+/// Most a failure counts for: a route that was down for long is to be tried
+/// again some day.
+const WORST_PENALTY: Duration = Duration::from_secs(60);
 /// Most a sample counts for.
 const LONGEST: Duration = Duration::from_secs(600);
 
@@ -67,13 +70,14 @@ impl Latency {
 
     /// It failed after this long, without a token.
     ///
-    /// Counts as a slow sample: twice what was expected, and at least a second.
+    /// Counts as a slow sample: twice what was expected, at least a second and at
+    /// most a minute.
     /// It is not in the quantiles, which are about answers.
     pub fn failed(&self, after: Duration, now: Timestamp) {
         let mut state = self.lock();
         let expected = state.decayed(now).unwrap_or_default();
         let seconds = after.max(PENALTY).as_secs_f64().max(2.0 * expected);
-        state.sample(seconds.min(LONGEST.as_secs_f64()), now);
+        state.sample(seconds.min(WORST_PENALTY.as_secs_f64()), now);
     }
 
     /// The time to expect, sinking while nothing is measured. `None` if nothing
@@ -202,7 +206,7 @@ mod tests {
             assert!(failing.peak_ewma(now) > fast.peak_ewma(now));
         }
         assert_eq!(failing.quantile(0.5, now), None);
-        assert!(failing.peak_ewma(now).expect("measured") <= LONGEST);
+        assert!(failing.peak_ewma(now).expect("measured") <= WORST_PENALTY);
     }
 
     #[test]

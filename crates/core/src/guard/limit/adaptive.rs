@@ -4,7 +4,8 @@
 //! takes a quarter off, and as long as none comes the guess grows by a
 //! twentieth per window, but only while it is what holds the traffic back.
 //!
-//! Three refinements. Requests that were out already when the guess was cut
+//! Four refinements. Fewer than [`MIN_REFUSALS`] in a window, or one among more
+//! than [`ONE_IN`] admissions, are none of a limit. Requests that were out already when the guess was cut
 //! were sent under the old one, so their refusals do not cut again. With fewer
 //! than [`MIN_SAMPLE`] admissions in the window a refusal says little about a
 //! limit per window, and a cut would keep a quiet caller waiting for a minute
@@ -19,6 +20,14 @@ use crate::time::Timestamp;
 
 /// Admissions in the window below which a refusal does not cut.
 pub(super) const MIN_SAMPLE: u64 = 10;
+
+/// Refusals in the window below which none cuts.
+pub(super) const MIN_REFUSALS: u64 = 3;
+
+/// One refusal in so many admissions of the window is none of a limit.
+/// Providers also refuse at random when they are busy, and taking each of those
+/// for a limit would bring the guess down to nothing.
+pub(super) const ONE_IN: u64 = 200;
 
 /// How long a guess lives that is not confirmed.
 const FORGET_AFTER: Duration = Duration::from_secs(60 * 60);

@@ -4,7 +4,7 @@ use std::{cmp::Ordering, time::Duration};
 
 use super::{
     LimitKind, Observation,
-    adaptive::{Guess, MIN_SAMPLE},
+    adaptive::{Guess, MIN_REFUSALS, MIN_SAMPLE, ONE_IN},
     log::{Cell, SlidingLog},
     set::Ticket,
 };
@@ -22,6 +22,8 @@ pub(super) struct Meter {
     /// The provider's figure and when it came.
     observed: Option<(u64, Timestamp)>,
     guess: Option<Guess>,
+    /// The provider's refusals.
+    refused: SlidingLog,
     /// What our requests took.
     own: SlidingLog,
     /// What others took by the provider's account, until its reset.
@@ -43,6 +45,7 @@ impl Meter {
             configured,
             observed: None,
             guess: None,
+            refused: SlidingLog::new(window),
             own: SlidingLog::new(window),
             foreign: SlidingLog::new(window),
             reserved: 0,
@@ -130,13 +133,19 @@ impl Meter {
         if self.observed.is_some_and(|(_, when)| when + self.window > at) {
             return; // the provider says what its limit is: nothing to guess
         }
+        let admitted = self.own.used(at);
+        self.refused.prune(at);
+        self.refused.add(at + self.window, 1);
+        let refused = self.refused.used(at);
+        if refused < MIN_REFUSALS || refused.saturating_mul(ONE_IN) < admitted {
+            return; // now and then a provider refuses for reasons of its own
+        }
         if let Some(guess) = &mut self.guess {
             guess.confirm(at);
             if guess.covers(ticket) {
                 return;
             }
         }
-        let admitted = self.own.used(at);
         if admitted >= MIN_SAMPLE {
             let base = self.capacity().map_or(admitted, |capacity| capacity.min(admitted));
             self.guess = Some(Guess::cut(base, newest, at));

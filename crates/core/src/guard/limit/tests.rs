@@ -323,16 +323,24 @@ fn guessed(set: &LimitSet, now: Timestamp) -> Option<u64> {
     status_of(set, LimitKind::RequestsPerMinute, now).capacity
 }
 
+/// The provider refuses as often as it takes to be believed.
+fn refuse(set: &mut LimitSet, ticket: Ticket, now: Timestamp) {
+    for _ in 0..3 {
+        set.limited(ticket, now);
+    }
+}
+
 #[test]
-fn a_refusal_takes_a_quarter_off_once_for_all_that_was_out() {
+fn refusals_take_a_quarter_off_once_for_all_that_was_out() {
     let (mut set, tickets) = busy();
-    for ticket in &tickets {
+    for (nth, ticket) in tickets.iter().enumerate() {
         set.limited(*ticket, START + SECOND);
-        assert_eq!(guessed(&set, START + SECOND), Some(75));
+        let expected = if nth < 2 { None } else { Some(75) };
+        assert_eq!(guessed(&set, START + SECOND), expected, "two may be chance");
     }
     let later = START + MINUTE;
     let next = (0..20).map(|_| admit(&mut set, &Claim::default(), later).expect("room").0).max();
-    set.limited(next.expect("some"), later);
+    refuse(&mut set, next.expect("some"), later);
     assert_eq!(guessed(&set, later), Some(15), "of the 20 admitted since, a quarter less");
 }
 
@@ -341,27 +349,38 @@ fn a_refusal_of_few_or_with_a_report_at_hand_cuts_nothing() {
     let mut few = set(Limits::default());
     let tickets: Vec<_> =
         (0..9).map(|_| admit(&mut few, &Claim::default(), START).expect("room").0).collect();
-    few.limited(tickets[0], START);
+    refuse(&mut few, tickets[0], START);
     assert_eq!(guessed(&few, START), None);
+
+    // Three a minute among a thousand are chance.
+    let mut large = set(Limits::default());
+    let tickets: Vec<_> =
+        (0..1000).map(|_| admit(&mut large, &Claim::default(), START).expect("room").0).collect();
+    refuse(&mut large, tickets[0], START);
+    assert_eq!(guessed(&large, START), None);
+    for ticket in &tickets[..2] {
+        large.limited(*ticket, START);
+    }
+    assert_eq!(guessed(&large, START), Some(750), "five are not");
 
     let (mut reported, tickets) = busy();
     let kind = LimitKind::RequestsPerMinute;
     reported.observe(&Observation { kind, limit: Some(200), remaining: None, resets_at: None }, START);
-    reported.limited(tickets[0], START + SECOND);
+    refuse(&mut reported, tickets[0], START + SECOND);
     assert_eq!(guessed(&reported, START + SECOND), Some(200));
-    reported.limited(tickets[0], START + SECOND * 59);
+    refuse(&mut reported, tickets[0], START + SECOND * 59);
     assert_eq!(guessed(&reported, START + SECOND), Some(200), "fresh for a window");
 
     let mut fixed = set(Limits { requests_per_minute: Some(100), adaptive: false, ..Limits::default() });
     let ticket = (0..50).map(|_| admit(&mut fixed, &Claim::default(), START).expect("room").0).max();
-    fixed.limited(ticket.expect("some"), START);
+    refuse(&mut fixed, ticket.expect("some"), START);
     assert_eq!(guessed(&fixed, START), Some(100));
 }
 
 #[test]
 fn a_guess_grows_by_a_twentieth_a_window_while_it_is_what_holds_back() {
     let (mut set, tickets) = busy();
-    set.limited(tickets[0], START);
+    refuse(&mut set, tickets[0], START);
     for seconds in 0..60 {
         set.advance(START + SECOND * seconds);
         assert_eq!(guessed(&set, START + SECOND * seconds), Some(75), "the refusal was in this window");
@@ -391,7 +410,7 @@ fn a_guess_grows_by_a_twentieth_a_window_while_it_is_what_holds_back() {
 fn a_guess_never_grows_above_what_was_configured() {
     let mut set = set(Limits { requests_per_minute: Some(100), ..Limits::default() });
     let ticket = (0..100).map(|_| admit(&mut set, &Claim::default(), START).expect("room").0).max();
-    set.limited(ticket.expect("some"), START);
+    refuse(&mut set, ticket.expect("some"), START);
     assert_eq!(guessed(&set, START), Some(75));
     let mut now = START;
     for _ in 0..15_000 {
