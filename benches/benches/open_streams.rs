@@ -11,7 +11,13 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use futures_util::{StreamExt, stream};
+use http_body_util::{BodyExt, Full};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
 use leverframe_emulator::{Emulator, Provider as Fake, Step};
 use leverframe_router::{Clocks, Provider, Request, Router};
 use tokio::runtime;
@@ -71,6 +77,7 @@ async fn measure(url: &str, streams: usize) {
         }
         stream
     };
+    straight(url, streams).await;
     // What a first stream sets up is not a stream's.
     let first = open(0).await;
     let before = resident();
@@ -83,6 +90,31 @@ async fn measure(url: &str, streams: usize) {
         before >> 10,
         after >> 10
     );
+    drop((first, held));
+}
+
+/// The same through hyper's client alone, for what is not ours to save.
+async fn straight(url: &str, streams: usize) {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
+    let body = r#"{"model": "claude-sonnet-5", "max_tokens": 10, "stream": true, "messages": [{"role": "user", "content": "Why is the sky blue?"}]}"#;
+    let open = async |_: usize| {
+        let request = http::Request::post(format!("{url}/v1/messages"))
+            .header("x-api-key", "k")
+            .header("anthropic-version", "2023-06-01")
+            .header("content-type", "application/json")
+            .body(Full::new(Bytes::from_static(body.as_bytes())))
+            .expect("a request");
+        let mut answer = client.request(request).await.expect("an answer").into_body();
+        let frame = answer.frame().await.expect("a frame").expect("good");
+        (answer, frame)
+    };
+    let first = open(0).await;
+    let before = resident();
+    let held: Vec<_> = stream::iter(1..=streams).map(open).buffer_unordered(64).collect().await;
+    let each = (resident().saturating_sub(before)) as f64 / streams as f64;
+    println!("{streams} open answers of hyper alone: {:.1} KiB each", each / 1024.0);
     drop((first, held));
 }
 
