@@ -19,10 +19,12 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use leverframe_emulator::{Emulator, Provider as Fake, Step};
-use leverframe_router::{Clocks, Provider, Request, Router};
+use leverframe_router::{Clocks, Limits, Provider, Request, Router};
 use tokio::runtime;
 
 const STREAMS: usize = 10_000;
+/// Set for the process that measures hyper alone.
+const STRAIGHT: &str = "LEVERFRAME_BENCH_STRAIGHT";
 /// Set for the process that is the emulator.
 const ROLE: &str = "LEVERFRAME_BENCH_EMULATOR";
 
@@ -44,10 +46,19 @@ fn main() {
     let mut url = String::new();
     let output = emulator.stdout.take().expect("piped");
     BufReader::new(output).read_line(&mut url).expect("its address");
-    runtime.block_on(measure(url.trim(), streams));
+    // One of them in each process: memory that was given back would be used again.
+    let own = env::var_os(STRAIGHT).is_none();
+    match own {
+        true => runtime.block_on(measure(url.trim(), streams)),
+        false => runtime.block_on(straight(url.trim(), streams)),
+    }
     // Its input ends, and so does it.
     drop(emulator.stdin.take());
     emulator.wait().expect("ends");
+    if own {
+        let mut again = Command::new(env::current_exe().expect("the path of this program"));
+        again.args(env::args().skip(1)).env(STRAIGHT, "1").status().expect("starts itself again");
+    }
 }
 
 /// Streams that begin and then say nothing, until the input ends.
@@ -62,8 +73,10 @@ async fn emulate() {
 
 async fn measure(url: &str, streams: usize) {
     let clocks = Clocks { idle: Duration::from_secs(3600), ..Clocks::default() };
+    // The emulator reports limits as Anthropic does.
+    let unlimited = Limits { adaptive: false, ..Limits::default() };
     let router = Router::builder()
-        .provider(Provider::anthropic("k").base_url(url))
+        .provider(Provider::anthropic("k").base_url(url).limits(unlimited))
         .clocks(clocks)
         .build()
         .expect("a valid configuration");
@@ -77,7 +90,6 @@ async fn measure(url: &str, streams: usize) {
         }
         stream
     };
-    straight(url, streams).await;
     // What a first stream sets up is not a stream's.
     let first = open(0).await;
     let before = resident();

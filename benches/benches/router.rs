@@ -16,7 +16,7 @@ use hyper_util::{
 use leverframe_core::model::Dialect;
 use leverframe_emulator::{Emulator, Provider as Fake, Step};
 use leverframe_http::codec::{Call, Endpoint, encode};
-use leverframe_router::{Provider, Request, Router};
+use leverframe_router::{Limits, Provider, Request, Router};
 use tokio::runtime;
 
 const MODEL: &str = "claude-sonnet-5";
@@ -41,7 +41,9 @@ fn router(c: &mut Criterion) {
     emulator.always(Fake::Anthropic, Step::text("word ".repeat(100)));
     let base_url = emulator.base_url(Fake::Anthropic);
 
-    let provider = Provider::anthropic("k").base_url(&base_url);
+    // The emulator reports limits as Anthropic does.
+    let unlimited = Limits { adaptive: false, ..Limits::default() };
+    let provider = Provider::anthropic("k").base_url(&base_url).limits(unlimited);
     let router = Router::builder().provider(provider).build().expect("a valid configuration");
     let client = straight();
     let request = Request::new(MODEL).user("Why is the sky blue? ".repeat(45));
