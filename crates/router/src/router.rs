@@ -181,7 +181,7 @@ impl Configured {
     /// The limits of one of its models on one key.
     pub(crate) fn limits_of(&self, model: &str) -> Limits {
         let adaptive = self.limits.adaptive;
-        self.model_limits.get(model).copied().unwrap_or(Limits { adaptive, ..Limits::default() })
+        self.model_limits.get(model).copied().unwrap_or_else(|| Limits { adaptive, ..Limits::default() })
     }
 
     /// Whether a limit on one of its models, or on its keys, counts tokens or money.
