@@ -9,6 +9,7 @@ use std::time::Duration;
 use http::{HeaderMap, header::DATE};
 use leverframe_core::{
     guard::{LimitKind, Observation},
+    model::Dialect,
     time::Timestamp,
 };
 
@@ -80,10 +81,16 @@ const OPENAI: [Named; 4] = [
     ),
 ];
 
-/// The limits the headers of an answer report, which came at `now`.
-pub fn read(headers: &HeaderMap, now: Timestamp) -> impl Iterator<Item = Observation> {
+/// The limits the headers of an answer report, which came at `now`. Gemini
+/// reports none.
+pub fn read(dialect: Dialect, headers: &HeaderMap, now: Timestamp) -> impl Iterator<Item = Observation> {
+    let known: &[Named] = match dialect {
+        Dialect::Anthropic => &ANTHROPIC,
+        Dialect::OpenAiChat | Dialect::OpenAiResponses => &OPENAI,
+        Dialect::Gemini => &[],
+    };
     let date = hints::text(headers, DATE.as_str()).and_then(|date| httpdate::parse_http_date(date).ok());
-    ANTHROPIC.iter().chain(&OPENAI).filter_map(move |named| {
+    known.iter().filter_map(move |named| {
         let limit = number(headers, named.limit);
         let remaining = number(headers, named.remaining);
         // A limit of nothing is not one: some servers say 0 where there is none.
@@ -138,7 +145,9 @@ mod tests {
             })
             .collect();
         let millis = |at: Timestamp| at.since(Timestamp::EPOCH).as_millis() as u64;
-        read(&headers, Timestamp::EPOCH)
+        [Dialect::Anthropic, Dialect::OpenAiChat, Dialect::Gemini]
+            .into_iter()
+            .flat_map(|dialect| read(dialect, &headers, Timestamp::EPOCH).collect::<Vec<_>>())
             .map(|o| (o.kind, o.limit, o.remaining, o.resets_at.map(millis)))
             .collect()
     }
@@ -217,7 +226,7 @@ mod tests {
             let headers: HeaderMap = names.into_iter().zip(&values)
                 .filter_map(|(name, value)| Some((HeaderName::from_static(name), HeaderValue::from_bytes(value).ok()?)))
                 .collect();
-            prop_assert!(read(&headers, Timestamp::EPOCH).count() <= 1);
+            prop_assert!(read(Dialect::OpenAiChat, &headers, Timestamp::EPOCH).count() <= 1);
         }
     }
 }

@@ -124,7 +124,7 @@ impl Exchange<'_> {
         let sent = self.inner.transport.send(request, &self.clocks).await;
         let response = sent.map_err(|error| self.silent(error, sent_at))?;
         let (head, body) = response.into_parts();
-        self.observe(&head.headers);
+        self.observe(dialect, &head.headers);
         if head.status.is_success() {
             return Ok(http::Response::from_parts(head, body));
         }
@@ -134,9 +134,9 @@ impl Exchange<'_> {
     }
 
     /// What the provider says of its limits corrects ours.
-    fn observe(&self, headers: &HeaderMap) {
+    fn observe(&self, dialect: Dialect, headers: &HeaderMap) {
         let now = self.inner.now();
-        let seen: Vec<Observation> = headroom::read(headers, now).collect();
+        let seen: Vec<Observation> = headroom::read(dialect, headers, now).collect();
         if !seen.is_empty() {
             self.state.gate().observe(&seen, now);
         }
