@@ -11,12 +11,20 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use futures_util::{StreamExt, stream};
+use http_body_util::{BodyExt, Full};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
 use leverframe_emulator::{Emulator, Provider as Fake, Step};
-use leverframe_router::{Clocks, Provider, Request, Router};
+use leverframe_router::{Clocks, Limits, Provider, Request, Router};
 use tokio::runtime;
 
 const STREAMS: usize = 10_000;
+/// Set for the process that measures hyper alone.
+const STRAIGHT: &str = "LEVERFRAME_BENCH_STRAIGHT";
 /// Set for the process that is the emulator.
 const ROLE: &str = "LEVERFRAME_BENCH_EMULATOR";
 
@@ -38,10 +46,19 @@ fn main() {
     let mut url = String::new();
     let output = emulator.stdout.take().expect("piped");
     BufReader::new(output).read_line(&mut url).expect("its address");
-    runtime.block_on(measure(url.trim(), streams));
+    // One of them in each process: memory that was given back would be used again.
+    let own = env::var_os(STRAIGHT).is_none();
+    match own {
+        true => runtime.block_on(measure(url.trim(), streams)),
+        false => runtime.block_on(straight(url.trim(), streams)),
+    }
     // Its input ends, and so does it.
     drop(emulator.stdin.take());
     emulator.wait().expect("ends");
+    if own {
+        let mut again = Command::new(env::current_exe().expect("the path of this program"));
+        again.args(env::args().skip(1)).env(STRAIGHT, "1").status().expect("starts itself again");
+    }
 }
 
 /// Streams that begin and then say nothing, until the input ends.
@@ -56,8 +73,10 @@ async fn emulate() {
 
 async fn measure(url: &str, streams: usize) {
     let clocks = Clocks { idle: Duration::from_secs(3600), ..Clocks::default() };
+    // The emulator reports limits as Anthropic does.
+    let unlimited = Limits { adaptive: false, ..Limits::default() };
     let router = Router::builder()
-        .provider(Provider::anthropic("k").base_url(url))
+        .provider(Provider::anthropic("k").base_url(url).limits(unlimited))
         .clocks(clocks)
         .build()
         .expect("a valid configuration");
@@ -83,6 +102,31 @@ async fn measure(url: &str, streams: usize) {
         before >> 10,
         after >> 10
     );
+    drop((first, held));
+}
+
+/// The same through hyper's client alone, for what is not ours to save.
+async fn straight(url: &str, streams: usize) {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
+    let body = r#"{"model": "claude-sonnet-5", "max_tokens": 10, "stream": true, "messages": [{"role": "user", "content": "Why is the sky blue?"}]}"#;
+    let open = async |_: usize| {
+        let request = http::Request::post(format!("{url}/v1/messages"))
+            .header("x-api-key", "k")
+            .header("anthropic-version", "2023-06-01")
+            .header("content-type", "application/json")
+            .body(Full::new(Bytes::from_static(body.as_bytes())))
+            .expect("a request");
+        let mut answer = client.request(request).await.expect("an answer").into_body();
+        let frame = answer.frame().await.expect("a frame").expect("good");
+        (answer, frame)
+    };
+    let first = open(0).await;
+    let before = resident();
+    let held: Vec<_> = stream::iter(1..=streams).map(open).buffer_unordered(64).collect().await;
+    let each = (resident().saturating_sub(before)) as f64 / streams as f64;
+    println!("{streams} open answers of hyper alone: {:.1} KiB each", each / 1024.0);
     drop((first, held));
 }
 

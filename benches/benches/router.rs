@@ -15,8 +15,8 @@ use hyper_util::{
 };
 use leverframe_core::model::Dialect;
 use leverframe_emulator::{Emulator, Provider as Fake, Step};
-use leverframe_http::codec::{Call, Endpoint, encode};
-use leverframe_router::{Provider, Request, Router};
+use leverframe_http::codec::{Call, Endpoint, StreamDecoder, encode};
+use leverframe_router::{BreakerConfig, Limits, Provider, Request, RetryPolicy, Router, StreamLimits};
 use tokio::runtime;
 
 const MODEL: &str = "claude-sonnet-5";
@@ -33,6 +33,23 @@ async fn read(client: &Client<HttpConnector, Full<Bytes>>, request: &http::Reque
     answer.into_body().collect().await.expect("a body").to_bytes()
 }
 
+/// Reads a stream through the codec alone.
+async fn decode(client: &Client<HttpConnector, Full<Bytes>>, request: &http::Request<Bytes>) -> usize {
+    let answer = client.request(request.clone().map(Full::new)).await.expect("an answer");
+    let mut body = answer.into_body();
+    let mut decoder = StreamDecoder::new(Dialect::Anthropic, StreamLimits::default());
+    let mut events = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(chunk) = frame.expect("a frame").into_data() else { continue };
+        decoder.push(chunk);
+        while let Some(event) = decoder.next_event().expect("good events") {
+            black_box(event);
+            events += 1;
+        }
+    }
+    events
+}
+
 fn router(c: &mut Criterion) {
     let server =
         runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
@@ -41,7 +58,9 @@ fn router(c: &mut Criterion) {
     emulator.always(Fake::Anthropic, Step::text("word ".repeat(100)));
     let base_url = emulator.base_url(Fake::Anthropic);
 
-    let provider = Provider::anthropic("k").base_url(&base_url);
+    // The emulator reports limits as Anthropic does.
+    let unlimited = Limits { adaptive: false, ..Limits::default() };
+    let provider = Provider::anthropic("k").base_url(&base_url).limits(unlimited);
     let router = Router::builder().provider(provider).build().expect("a valid configuration");
     let client = straight();
     let request = Request::new(MODEL).user("Why is the sky blue? ".repeat(45));
@@ -66,11 +85,48 @@ fn router(c: &mut Criterion) {
     group.bench_function("hyper", |b| {
         b.to_async(&local).iter(async || black_box(read(&client, &streamed).await))
     });
+    group.bench_function("hyper and the codec", |b| {
+        b.to_async(&local).iter(async || black_box(decode(&client, &streamed).await))
+    });
     group.bench_function("router", |b| {
         b.to_async(&local).iter(async || {
             let stream = router.stream(request.clone()).await.expect("a stream");
             black_box(stream.collect().await.expect("an answer"))
         });
+    });
+    group.finish();
+
+    // The first provider always fails: a fallback is two calls.
+    emulator.always(Fake::OpenAi, Step::server_error());
+    let failing = emulator.base_url(Fake::OpenAi);
+    let failing_endpoint =
+        Endpoint::new(Dialect::OpenAiChat, &format!("{failing}/v1"), "k".into()).expect("an endpoint");
+    let call = Call { request: &request, model: "gpt-4.1-mini", stream: false };
+    let fails = encode(&failing_endpoint, call).expect("encodes").request;
+    let never = BreakerConfig {
+        consecutive_failures: u32::MAX,
+        minimum_sample: u32::MAX,
+        ..BreakerConfig::default()
+    };
+    let router = Router::builder()
+        .provider(Provider::openai("k").base_url(format!("{failing}/v1")).limits(unlimited))
+        .provider(Provider::anthropic("k").base_url(&base_url).limits(unlimited))
+        .breaker(never)
+        .retry(RetryPolicy { per_route: 0, ..RetryPolicy::default() })
+        .build()
+        .expect("a valid configuration");
+    let falls_back = request.clone().model("gpt-4.1-mini");
+    let mut group = c.benchmark_group("router: fallback");
+    group.bench_function("hyper, two calls", |b| {
+        b.to_async(&local).iter(async || {
+            let answer = client.request(fails.clone().map(Full::new)).await.expect("an answer");
+            black_box(answer.into_body().collect().await.expect("a body").to_bytes());
+            black_box(read(&client, &whole).await)
+        })
+    });
+    group.bench_function("router", |b| {
+        b.to_async(&local)
+            .iter(async || black_box(router.send(falls_back.clone()).await.expect("an answer")));
     });
     group.finish();
     server.block_on(emulator.shutdown());

@@ -433,3 +433,22 @@ async fn what_a_broken_stream_used_is_estimated_and_marked_so() {
         assert!(usage.input_total().is_some_and(|input| input > 0), "{name}: {usage:?}");
     }
 }
+
+#[tokio::test]
+async fn a_route_that_hangs_looks_ill_to_impatient_callers_too() {
+    let breaker = BreakerConfig { consecutive_failures: 3, ..BreakerConfig::default() };
+    let world = World::with(&["claude"], |builder| builder.breaker(breaker)).await;
+    let (_, _, model) = lookup("claude");
+    let patience = Duration::from_millis(60);
+    // It is known to answer at once.
+    for _ in 0..30 {
+        world.router.send(ask("claude")).await.expect("answers");
+    }
+    world.always("claude", Step::stall_before_headers());
+    for _ in 0..3 {
+        assert_eq!(world.router.breaker_state("claude", model), Some(BreakerState::Closed));
+        let error = world.router.send(ask("claude").timeout(patience)).await.expect_err("it hangs");
+        assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
+    }
+    assert!(matches!(world.router.breaker_state("claude", model), Some(BreakerState::Open(_))));
+}

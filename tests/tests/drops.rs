@@ -2,11 +2,7 @@
 //! sockets: the provider is told at once, nothing is asked after the drop, and
 //! nothing is left behind.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::{Duration, Instant as Wall},
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream};
 use leverframe_emulator::{Call, CallEnd, Emulator, Fault, Step};
@@ -65,10 +61,10 @@ fn number(call: &Call) -> usize {
 
 /// Waits until the emulator has noticed everything.
 async fn settled(emulator: &Emulator) -> Vec<Call> {
-    let patience = Wall::now() + Duration::from_secs(10);
+    let patience = Instant::now() + Duration::from_secs(10);
     loop {
         let calls = emulator.calls();
-        if calls.iter().all(|call| call.end.is_some()) || Wall::now() > patience {
+        if calls.iter().all(|call| call.end.is_some()) || Instant::now() > patience {
             return calls;
         }
         tokio::task::yield_now().await;
@@ -138,9 +134,9 @@ async fn ten_thousand_drops_leave_nothing_behind() {
     assert!(drops >= WANTED, "{drops}");
     assert!(at(0.99) < AT_ONCE, "{:?}", at(0.99));
     // The routers are gone, and with them every task and idle connection of theirs.
-    let patience = Wall::now() + Duration::from_secs(10);
+    let patience = Instant::now() + Duration::from_secs(10);
     let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
-    while alive() > tasks_before && Wall::now() < patience {
+    while alive() > tasks_before && Instant::now() < patience {
         tokio::task::yield_now().await;
     }
     assert_eq!(alive(), tasks_before, "tasks are left behind");

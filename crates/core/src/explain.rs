@@ -35,7 +35,7 @@ impl Explanation<'_> {
     fn attempt(&self, number: usize, attempt: &Attempt, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "attempt {number}, ")?;
         match attempt.started_at.since(self.record.started_at) {
-            Duration::ZERO => f.write_str("at once: ")?,
+            after if after < Duration::from_millis(1) => f.write_str("at once: ")?,
             after => write!(f, "after {}: ", Seconds(after))?,
         }
         write!(f, "{}/{} (key {}) ", attempt.provider, attempt.model, attempt.key)?;

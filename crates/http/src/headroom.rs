@@ -127,7 +127,10 @@ mod tests {
 
     use super::*;
 
-    fn seen(headers: &[(&'static str, &str)]) -> Vec<(LimitKind, Option<u64>, Option<u64>, Option<u64>)> {
+    /// Kind, limit, remaining, and milliseconds to the reset.
+    type Seen = (LimitKind, Option<u64>, Option<u64>, Option<u64>);
+
+    fn seen(headers: &[(&'static str, &str)]) -> Vec<Seen> {
         let headers: HeaderMap = headers
             .iter()
             .map(|(name, value)| {

@@ -56,6 +56,27 @@
 //! # }
 //! ```
 //!
+//! # Which routes
+//!
+//! A [`Model`] gives a name to several routes and a [`Policy`] that orders them;
+//! a provider may have several keys ([`Provider::key`]). Limits are set with
+//! [`Provider::limits`]. [`Answer::explain`] says why a request went where it
+//! went.
+//!
+//! ```
+//! use leverframe_router::{Limits, Model, Policy, Provider, Router};
+//!
+//! # fn build() -> Result<Router, leverframe_router::BuildError> {
+//! Router::builder()
+//!     .provider(Provider::anthropic("key").key("second", "another-key"))
+//!     .provider(Provider::openai("key").limits(Limits { concurrency: Some(50), ..Limits::default() }))
+//!     .model(Model::new("fast").route("claude/claude-haiku-4-5").route("openai/gpt-4.1-mini").policy(Policy::fastest()))
+//!     .alias("default-fast", "fast")
+//!     .build()
+//! # }
+//! # build().expect("valid");
+//! ```
+//!
 //! # What a provider cannot be told
 //!
 //! The four APIs differ. What a request says and the provider at hand cannot
@@ -75,8 +96,9 @@
 //! it wanted is in [`Response::finish`]: it may have run into the output limit,
 //! or been stopped by a filter.
 //!
-//! An answer that was cut off after its first content is not continued on
-//! another provider. Prices ([`Answer::cost`]) and what models can do are from
+//! An answer that was cut off after its first content is continued on another
+//! provider only if [`Request::on_break`] asks for it and its model is known to
+//! accept that. Prices ([`Answer::cost`]) and what models can do are from
 //! a dated file ([`Catalog`]), which you can correct ([`Builder::catalog`]).
 
 mod answer;

@@ -252,6 +252,8 @@ impl Provider {
     }
 
     /// Keeps to these limits with each of its keys, all its models together.
+    /// With `adaptive` off, models without limits of their own have none, and
+    /// what the provider says of its limits is not believed.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;

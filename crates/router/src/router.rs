@@ -180,7 +180,8 @@ impl Configured {
 
     /// The limits of one of its models on one key.
     pub(crate) fn limits_of(&self, model: &str) -> Limits {
-        self.model_limits.get(model).copied().unwrap_or_default()
+        let adaptive = self.limits.adaptive;
+        self.model_limits.get(model).copied().unwrap_or_else(|| Limits { adaptive, ..Limits::default() })
     }
 
     /// Whether a limit on one of its models, or on its keys, counts tokens or money.

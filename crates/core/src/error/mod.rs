@@ -30,6 +30,8 @@ pub struct Failure {
     pub provider_request_id: Option<String>,
     /// How long the provider asks us to stay away, counted from the answer.
     pub retry_after: Option<Duration>,
+    /// Whether it speaks against the route, whatever its kind.
+    overdue: bool,
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
@@ -42,6 +44,7 @@ impl Failure {
             status: None,
             provider_request_id: None,
             retry_after: None,
+            overdue: false,
             source: None,
         }
     }
@@ -65,6 +68,23 @@ impl Failure {
     pub fn with_retry_after(mut self, hint: Option<Duration>) -> Self {
         self.retry_after = self.retry_after.max(hint);
         self
+    }
+
+    /// Says that the route had been silent for longer than it takes when
+    /// something else ended the wait, such as the request's deadline. Without
+    /// this, a route that hangs would look healthy to impatient callers.
+    #[must_use]
+    pub fn with_overdue(mut self) -> Self {
+        self.overdue = true;
+        self
+    }
+
+    /// Whether it speaks against the route's health.
+    pub fn breaker_effect(&self) -> BreakerEffect {
+        match self.overdue {
+            true => BreakerEffect::Counts,
+            false => self.kind.decision(Exposure::Unseen).breaker,
+        }
     }
 
     /// Adds what lies beneath.

@@ -138,6 +138,10 @@ impl Book {
 
     /// An attempt is out.
     pub(super) fn sent(&mut self, route: &Route, at: Timestamp) {
+        // Most requests have one, and a stream keeps it for long.
+        if self.attempts.is_empty() {
+            self.attempts.reserve_exact(1);
+        }
         self.attempts.push(Attempt { losses: self.losses.clone(), ..attempt(route, true, at) });
         self.attempt_open = true;
     }

@@ -171,6 +171,10 @@ impl Partial {
     }
 
     fn open(&mut self, index: u32, block: Block) {
+        // Most answers have one, and a stream keeps it for long.
+        if self.blocks.is_empty() {
+            self.blocks.reserve_exact(1);
+        }
         self.blocks.push((index, block));
     }
 

@@ -1,10 +1,10 @@
 //! The five scenes. Each uses a model of its own, so that the breaker of one
 //! does not play into another.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use leverframe_emulator::{Fault, Provider, Step};
-use leverframe_router::{BreakerState, Error};
+use leverframe_router::{BreakerState, Error, Record};
 
 use super::stage::{OPEN_FOR, Stage};
 use crate::{
@@ -23,7 +23,7 @@ pub(super) async fn play(stage: &Stage) -> Result<(), Problem> {
     breaker(stage).await
 }
 
-fn expected(outcome: Result<(), Error>) -> Result<(), Problem> {
+fn expected(outcome: Result<Arc<Record>, Error>) -> Result<Arc<Record>, Problem> {
     outcome.map_err(|error| chain(&error))
 }
 
@@ -31,7 +31,7 @@ async fn plain(stage: &Stage) -> Result<(), Problem> {
     show::scene(1, "A streamed answer", "Claude answers; tokens appear as they arrive.");
     let answer = "Sunlight is scattered by the air, blue more than red, so blue reaches us from everywhere.";
     stage.emulator.script(Provider::Anthropic, "claude-sonnet-5", [Step::text(answer).between_tokens(TOKEN)]);
-    expected(stage.ask("claude-sonnet-5", "Why is the sky blue?").await)
+    expected(stage.ask("claude-sonnet-5", "Why is the sky blue?").await).map(drop)
 }
 
 async fn overloaded(stage: &Stage) -> Result<(), Problem> {
@@ -47,7 +47,7 @@ async fn overloaded(stage: &Stage) -> Result<(), Problem> {
     );
     let answer = "Because the low sun's light crosses more air, which takes the blue out on the way.";
     stage.emulator.script_any(Provider::Gemini, [Step::text(answer).between_tokens(TOKEN)]);
-    expected(stage.ask("claude-opus-4-8", "And why is the sunset red?").await)
+    expected(stage.ask("claude-opus-4-8", "And why is the sunset red?").await).map(drop)
 }
 
 async fn rate_limited(stage: &Stage) -> Result<(), Problem> {
@@ -60,7 +60,7 @@ async fn rate_limited(stage: &Stage) -> Result<(), Problem> {
     let answer =
         Step::text("On the Moon it is black, even by day: no air, no scattering.").between_tokens(TOKEN);
     stage.emulator.script(Provider::OpenAi, "gpt-4.1", [limited, answer]);
-    expected(stage.ask("gpt-4.1", "What colour is the sky on the Moon?").await)
+    expected(stage.ask("gpt-4.1", "What colour is the sky on the Moon?").await).map(drop)
 }
 
 async fn cut(stage: &Stage) -> Result<(), Problem> {
@@ -73,7 +73,7 @@ async fn cut(stage: &Stage) -> Result<(), Problem> {
     let step = Step::text(answer).between_tokens(TOKEN).close_after(9);
     stage.emulator.script(Provider::Anthropic, "claude-haiku-4-5", [step]);
     match stage.ask("claude-haiku-4-5", "And on Mars?").await {
-        Ok(()) => Err(Problem("a cut stream was taken for a whole one".to_owned())),
+        Ok(_) => Err(Problem("a cut stream was taken for a whole one".to_owned())),
         Err(error) => {
             show::note(&format!("the error: {}", error.failure()));
             let partial = error.partial().map(|partial| partial.text()).unwrap_or_default();
@@ -94,7 +94,9 @@ async fn breaker(stage: &Stage) -> Result<(), Problem> {
     stage.emulator.always(Provider::Gemini, Step::text("Gemini is here.").between_tokens(TOKEN));
     expected(stage.ask(MODEL, "Anyone there?").await)?;
     state(stage, MODEL);
-    expected(stage.ask(MODEL, "And now?").await)?;
+    let record = expected(stage.ask(MODEL, "And now?").await)?;
+    show::note("asked why it went there, the answer explains:");
+    record.explain().to_string().lines().for_each(show::note);
     show::note("... the breaker's time passes; meanwhile Claude has recovered ...");
     // A fifth of the time is the most that jitter adds.
     tokio::time::sleep(OPEN_FOR.mul_f64(1.25)).await;

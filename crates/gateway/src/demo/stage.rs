@@ -46,7 +46,7 @@ impl Stage {
     }
 
     /// Tells a question's answer as it comes and what became of the attempts.
-    pub(super) async fn ask(&self, model: &str, question: &str) -> Result<(), Error> {
+    pub(super) async fn ask(&self, model: &str, question: &str) -> Result<Arc<Record>, Error> {
         show::speaker("you");
         show::token(question);
         show::end_line();
@@ -55,7 +55,7 @@ impl Stage {
             Ok(record) => show::attempts(&record.attempts),
             Err(error) => show::attempts(error.attempts()),
         }
-        told.map(drop)
+        told
     }
 
     /// Stops the emulator and hands the log back.

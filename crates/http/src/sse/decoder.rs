@@ -146,6 +146,11 @@ impl Decoder {
                 }
                 continue;
             };
+            // Without its first byte there is no byte order mark, and the first
+            // line needs no looking at.
+            if self.first_line && self.partial.is_empty() && Some(&first) != BOM.first() {
+                self.first_line = false;
+            }
             if self.after_cr {
                 self.after_cr = false;
                 if first == b'\n' {

@@ -1,4 +1,4 @@
-use leverframe_core::guard::{Backoff, RetryPolicy};
+use leverframe_core::guard::{Backoff, Limits, RetryPolicy};
 
 use super::*;
 use crate::Target;
@@ -23,6 +23,7 @@ fn model(name: &str) -> Model {
 fn what_is_refused_is_named_with_what_would_be_valid() {
     let weighted = |weight| base().model(model("fast").route(Target::new("gemini/g").weight(weight)));
     let zero = Target::new("gemini/g").weight(0.0);
+    let none = Limits::default();
     let cases = [
         // Providers.
         (alone(claude().key("second", "k").key("second", "k")), "provider claude, key", "same"),
@@ -85,6 +86,41 @@ fn what_is_refused_is_named_with_what_would_be_valid() {
             "model \"fast\"",
             "above 0 and up to 1",
         ),
+        // Guards.
+        (alone(claude().requests_per_minute(0)), "provider claude, requests_per_minute", "leave it out"),
+        (
+            alone(claude().limits(Limits { concurrency: Some(0), ..none })),
+            "provider claude, concurrency",
+            "leave",
+        ),
+        (
+            alone(claude().model_limits("m", Limits { tokens_per_minute: Some(u64::MAX), ..none })),
+            "limits of \"m\", tokens_per_minute",
+            "not between 1",
+        ),
+        (
+            alone(claude()).retry_budget(RetryBudgetConfig { ratio: 11.0, floor: 1 }),
+            "retry_budget.ratio",
+            "0.1 is usual",
+        ),
+        (
+            alone(claude()).hedging(Hedging { quantile: 1.0, ..Hedging::default() }),
+            "hedging.quantile",
+            "below 1",
+        ),
+        (alone(claude()).queueing(Queueing { length: 0, ..Queueing::default() }), "queue.length", "leave"),
+        (
+            alone(claude()).queueing(Queueing { patience: Duration::ZERO, ..Queueing::default() }),
+            "queue.patience",
+            "such as 5s",
+        ),
+        (
+            alone(claude()).breaker(BreakerConfig { failure_rate: 7.0, ..BreakerConfig::default() }),
+            "breaker.failure_rate",
+            "up to 1",
+        ),
+        (alone(claude()).attempts(0), "attempts", "at least 1"),
+        (alone(claude()).timeout(Duration::ZERO), "timeout", "such as 60s"),
     ];
     for (builder, named, valid) in cases {
         let error = builder.build().expect_err(named).to_string();

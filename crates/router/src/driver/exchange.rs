@@ -1,11 +1,11 @@
 //! One HTTP exchange, up to a whole answer or the first content of a stream.
 
-use std::{ops::ControlFlow, sync::Arc};
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 use leverframe_core::{
-    error::{BreakerEffect, ErrorKind, Exposure, Failure},
+    error::{BreakerEffect, ErrorKind, Failure},
     guard::{Deadline, Observation},
     lifecycle::{
         Completed, Lifecycle, On, ReceiveResponse, ReceiveStreamChunk, Requesting, Seen, Sent,
@@ -29,6 +29,12 @@ use crate::{route_state::RouteState, router::Inner, stream::StreamSettings};
 
 /// Most bytes of an error's body that are read.
 const MAX_ERROR_BODY: usize = 1 << 20;
+
+/// Share of its answers by whose time a route has usually begun to answer.
+const USUAL: f64 = 0.99;
+
+/// The same for a route nothing is known of.
+const LATE: Duration = Duration::from_secs(10);
 
 /// The headers of a good answer.
 type Head = http::Response<Body>;
@@ -85,7 +91,7 @@ impl Exchange<'_> {
         request: http::Request<Bytes>,
     ) -> Result<Came<V>, Broken<V>> {
         let (dialect, sent_at) = (sent.route().dialect, self.inner.now());
-        let head = match self.headers(dialect, request).await {
+        let head = match self.headers(dialect, request, sent_at).await {
             Ok(head) => head,
             Err(failure) => return Err(self.refused(sent, sent_at, failure)),
         };
@@ -109,9 +115,14 @@ impl Exchange<'_> {
     }
 
     /// Sends and waits for the headers; a bad status is a failure.
-    async fn headers(&self, dialect: Dialect, request: http::Request<Bytes>) -> Result<Head, Failure> {
+    async fn headers(
+        &self,
+        dialect: Dialect,
+        request: http::Request<Bytes>,
+        sent_at: Timestamp,
+    ) -> Result<Head, Failure> {
         let sent = self.inner.transport.send(request, &self.clocks).await;
-        let response = sent.map_err(|error| self.failure(error))?;
+        let response = sent.map_err(|error| self.silent(error, sent_at))?;
         let (head, body) = response.into_parts();
         self.observe(&head.headers);
         if head.status.is_success() {
@@ -161,7 +172,7 @@ impl Exchange<'_> {
         let mut bounds = Bounds::new(settings, self.buffered);
         let mut no_content = None;
         loop {
-            let mut event = match self.next_event(&mut decoder, &mut body, &mut bounds).await {
+            let mut event = match self.next_event(&mut decoder, &mut body, &mut bounds, sent_at).await {
                 Ok(event) => event,
                 Err(failure) => {
                     return Err(self.broken(held, sent_at, failure, provider_request_id));
@@ -220,6 +231,7 @@ impl Exchange<'_> {
         decoder: &mut StreamDecoder,
         body: &mut Body,
         bounds: &mut Bounds,
+        sent_at: Timestamp,
     ) -> Result<StreamEvent, Failure> {
         let mut ended = false;
         loop {
@@ -235,7 +247,8 @@ impl Exchange<'_> {
                     bounds.chunk(chunk.len())?;
                     decoder.push(chunk);
                 }
-                Some(Err(error)) => return Err(self.failure(error)),
+                Some(Err(error)) if bounds.begun => return Err(self.failure(error)),
+                Some(Err(error)) => return Err(self.silent(error, sent_at)),
                 None => {
                     decoder.finish();
                     ended = true;
@@ -246,6 +259,17 @@ impl Exchange<'_> {
 
     fn failure(&self, error: TransportError) -> Failure {
         transport_failure(error, self.deadline, self.inner.now())
+    }
+
+    /// What ended the wait for an answer to begin. If it is the deadline, and the
+    /// route should have answered by then, that is the route's fault.
+    fn silent(&self, error: TransportError, sent_at: Timestamp) -> Failure {
+        let (failure, now) = (self.failure(error), self.inner.now());
+        let usual = self.state.latency(self.streamed).quantile(USUAL, now).unwrap_or(LATE);
+        match failure.kind {
+            ErrorKind::DeadlineExceeded if now.since(sent_at) >= usual => failure.with_overdue(),
+            _ => failure,
+        }
     }
 
     /// What came instead of an answer, without the key, should the provider
@@ -278,7 +302,7 @@ impl Exchange<'_> {
 
     /// A route that fails must not look fast for it.
     fn slow(&self, failure: &Failure, sent_at: Timestamp) {
-        if failure.kind.decision(Exposure::Unseen).breaker == BreakerEffect::Counts {
+        if failure.breaker_effect() == BreakerEffect::Counts {
             let now = self.inner.now();
             self.state.latency(self.streamed).failed(now.since(sent_at), now);
         }

@@ -253,7 +253,7 @@ impl Gate {
                 route.hold = route.hold.max(now + hint); // a hint is never shortened by a later one
             }
         }
-        match decision.breaker {
+        match failure.breaker_effect() {
             BreakerEffect::Counts => {
                 route.watching(&mut news, |route| route.breaker.failed(taken.pass, now));
             }
