@@ -37,6 +37,8 @@ pub(super) struct Watch {
 #[derive(Debug)]
 struct Seen {
     records: u64,
+    /// Of these, the ones whose journals do not replay to an end.
+    illegal: u64,
     /// Attempts that were sent, by provider.
     sent: Vec<u64>,
     last: Option<Arc<Record>>,
@@ -45,7 +47,7 @@ struct Seen {
 impl Watch {
     pub(super) fn new(names: Arc<[String]>) -> Self {
         let sent = vec![0; names.len()];
-        Self { names, seen: Mutex::new(Seen { records: 0, sent, last: None }) }
+        Self { names, seen: Mutex::new(Seen { records: 0, illegal: 0, sent, last: None }) }
     }
 
     /// Does something and returns the record that was handed in meanwhile.
@@ -59,6 +61,11 @@ impl Watch {
         lock(&self.seen).records
     }
 
+    /// Records whose journals do not replay to an end.
+    pub(super) fn illegal(&self) -> u64 {
+        lock(&self.seen).illegal
+    }
+
     /// Attempts that were sent, by provider.
     pub(super) fn sent(&self) -> Vec<u64> {
         lock(&self.seen).sent.clone()
@@ -69,6 +76,7 @@ impl Recorder for Watch {
     fn record(&self, record: &Arc<Record>) {
         let mut seen = lock(&self.seen);
         seen.records += 1;
+        seen.illegal += u64::from(!record.journal.replay().is_ok_and(|state| state.is_terminal()));
         for attempt in record.attempts.iter().filter(|attempt| attempt.sent) {
             if let Some(nth) = self.names.iter().position(|name| name == attempt.provider.as_str()) {
                 seen.sent[nth] += 1;

@@ -160,6 +160,7 @@ impl Caller {
             }
         };
         let mut call = Call {
+            number: question.number,
             at: began - self.born,
             took: began.elapsed(),
             streamed: question.streamed,

@@ -3,7 +3,8 @@
 //! A [`World`] has a router and the providers it talks to: no sockets, no
 //! threads, no waiting. Time is tokio's paused clock, which jumps to the next
 //! timer whenever nothing else can happen, so an hour of traffic takes as long
-//! as the work in it. Everything random comes from one seed.
+//! as the work in it. Every world begins at the same instant, and everything
+//! random comes from one seed.
 //!
 //! - A [`Script`] says how a provider behaves ([`Behaviour`]: latencies, faults,
 //!   limits) and how that changes over time.
@@ -17,6 +18,7 @@
 //! To be run on a current-thread runtime whose clock is paused; on any other
 //! it would run too, in real time and not repeatably.
 
+mod clock;
 mod exchange;
 mod latency;
 mod ledger;
@@ -31,7 +33,7 @@ mod world;
 pub use latency::Latency;
 pub use limiter::Limit;
 pub use load::{Arrivals, Leave, Load};
-pub use provider::{Arrival, Counts};
+pub use provider::{Arrival, Counts, Dropped};
 pub use report::{Call, Ended, Percentiles, Report};
 pub use script::{Behaviour, Fault, Hint, Script, Stragglers};
 pub use world::{PATIENCE, World};

@@ -26,8 +26,19 @@ pub(super) const MARK: &str = "call-";
 pub struct Arrival {
     /// When, since the world's beginning.
     pub at: Duration,
+    /// The number of the call it was sent for.
+    pub call: Option<u64>,
     /// What became of it, but for good.
     pub fault: Option<Fault>,
+}
+
+/// An exchange that was dropped though its caller was waiting.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Dropped {
+    /// When, since the world's beginning.
+    pub at: Duration,
+    /// The number of the call.
+    pub call: Option<u64>,
 }
 
 /// What a provider has seen.
@@ -47,8 +58,9 @@ pub struct Counts {
     pub most_open: u64,
     /// Exchanges that were dropped because their caller had left.
     pub cancelled: u64,
-    /// Exchanges that were dropped though their caller was waiting.
-    pub abandoned: u64,
+    /// Exchanges that were dropped though their caller was waiting: too slow,
+    /// or lost to a hedge.
+    pub abandoned: Vec<Dropped>,
     /// The longest it took from a caller's leaving to the drop.
     pub noticed_within: Duration,
     /// Requests that came in after their caller had left.
@@ -121,7 +133,7 @@ impl Scripted {
             .filter(|_| fault.is_none())
             .and_then(|limit| limiter.take(limit, now).err())
             .map(|wait| Fault::RateLimited { wait, hint: behaviour.hint });
-        counts.arrivals.push(Arrival { at: now, fault: wait.or(fault) });
+        counts.arrivals.push(Arrival { at: now, call, fault: wait.or(fault) });
         counts.open += 1;
         counts.most_open = counts.most_open.max(counts.open);
         counts.too_late += u64::from(call.is_some_and(|call| self.departures.left_at(call).is_some()));
@@ -150,7 +162,7 @@ impl Scripted {
             (End::Answered, _) => counts.answered += 1,
             (End::Refused, _) => counts.refused += 1,
             (End::Failed, _) => counts.failed += 1,
-            (End::Dropped, None) => counts.abandoned += 1,
+            (End::Dropped, None) => counts.abandoned.push(Dropped { at: self.born.elapsed(), call }),
             (End::Dropped, Some(left_at)) => {
                 counts.cancelled += 1;
                 counts.noticed_within = counts.noticed_within.max(left_at.elapsed());

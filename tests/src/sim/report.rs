@@ -27,6 +27,8 @@ pub(super) const MAX_PROVIDERS: usize = 6;
 /// One call, as its caller saw it. Times are virtual.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Call {
+    /// Its number: no two calls of a world have the same, and later ones have higher ones.
+    pub number: u64,
     /// When, since the world's beginning.
     pub at: Duration,
     /// How long it took.
@@ -164,6 +166,7 @@ impl fmt::Display for Report {
         writeln!(f, "{:<14}{heads}", "provider")?;
         for (name, counts) in &self.providers {
             let Counts { arrivals, answered, refused, failed, cancelled, abandoned, most_open, .. } = counts;
+            let abandoned = abandoned.len();
             let busiest = counts.by_minute().into_iter().max().unwrap_or_default();
             writeln!(
                 f,

@@ -16,6 +16,7 @@ use tokio::{
 
 use super::{
     Arrivals, Call, Counts, Latency, Load, Report,
+    clock::WorldClock,
     ledger::{Departures, Watch},
     load::Caller,
     provider::{Internet, Scripted},
@@ -53,6 +54,7 @@ impl World {
         let watch = Arc::new(Watch::new(Arc::clone(&names)));
         let mut seeds = fastrand::Rng::with_seed(seed);
         let mut builder = Router::builder().seed(seeds.u64(..)).recorder(Arc::clone(&watch) as _);
+        builder = builder.clock(Arc::new(WorldClock(born)));
         let mut providers = Vec::with_capacity(scripts.len());
         for script in scripts {
             builder = builder.provider(script.provider.clone());
@@ -127,19 +129,25 @@ impl World {
     }
 
     /// What must hold whenever nobody is asking: no exchange is open, none
-    /// was begun for a caller who had left, every call handed in one record,
-    /// and the records say what the providers saw.
+    /// was begun for a caller who had left, nothing is held on any route, every
+    /// call handed in one record whose journal replays, and the records say
+    /// what the providers saw.
     ///
     /// # Panics
     /// When it does not.
     pub fn settle(&self) {
         assert_eq!(self.watch.records(), self.numbers.load(Ordering::Relaxed), "one record for each call");
+        assert_eq!(self.watch.illegal(), 0, "journals that do not replay to an end");
+        for route in self.router.routes() {
+            assert_eq!(route.in_flight, 0, "{}: requests under way", route.provider);
+        }
         for (provider, sent) in self.providers.iter().zip(self.watch.sent()) {
             let (name, counts) = (provider.script.name, provider.counts());
             assert_eq!(counts.open, 0, "{name}: exchanges are open");
             assert_eq!(counts.too_late, 0, "{name}: requests came after their callers had left");
             assert_eq!(sent, counts.arrivals.len() as u64, "{name}: recorded and seen");
-            let over = counts.answered + counts.refused + counts.failed + counts.cancelled + counts.abandoned;
+            let dropped = counts.cancelled + counts.abandoned.len() as u64;
+            let over = counts.answered + counts.refused + counts.failed + dropped;
             assert_eq!(sent, over, "{name}: begun and over");
         }
     }

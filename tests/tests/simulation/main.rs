@@ -5,9 +5,7 @@
 //! are printed; `--nocapture` shows them. `make test` plays them scaled down;
 //! `make simulate` sets `SIMULATE_FULL` and plays an hour of weather at 100
 //! requests a second and the outage at 1000 a second, in the release profile.
-//!
-//! Runs of one seed are alike but for one thing: the router reads the wall
-//! clock once, and where the slices of a breaker's window begin depends on it.
+//! Runs of one seed are alike.
 
 mod cancellations;
 mod deadlines;
@@ -68,10 +66,7 @@ fn a_healthy_world_answers_everything_at_the_first_attempt() {
 fn the_same_seed_gives_the_same_run() {
     let play = |seed| {
         simulate(async {
-            // Without rates: their windows begin where the wall clock says.
-            let breaker = leverframe_router::BreakerConfig { minimum_sample: u32::MAX, ..Default::default() };
-            let scripts = weather::scripts(secs(60)).into();
-            let world = World::new(seed, scripts, |builder| builder.breaker(breaker));
+            let world = World::new(seed, weather::scripts(secs(60)).into(), |builder| builder);
             let load = weather::load(30.0, secs(60));
             let report = world.run(load).await;
             world.settle();
