@@ -5,7 +5,7 @@ use std::{mem, sync::Arc};
 use bytes::Bytes;
 use leverframe_core::{
     error::{ErrorKind, Failure},
-    guard::{Admission, Circumstances, Claim, NoRetry, Refusal, RetryPermit},
+    guard::{Admission, Circumstances, Claim, Guard, NoRetry, Refusal, RetryPermit},
     lifecycle::{
         Lifecycle, On, Ready, RequestFailed, Requesting, RetryRequest, Retrying, Route, SendRequest, Sent,
     },
@@ -56,13 +56,16 @@ impl Drive<'_> {
         let mut sendable = Sendable::First(ready);
         let mut retries = 0;
         loop {
-            let Broken { at, failure } = match self.send(&mut trial, sendable).await {
+            let Broken { at, failure, waited } = match self.send(&mut trial, sendable).await {
                 Ok(sent) => match self.race(sent, &mut trial).await {
                     Ok(came) => return Ok(came),
                     Err(broken) => broken,
                 },
                 Err(refused) => refused,
             };
+            if waited {
+                return Err(at.fail(*failure, self.inner.now()));
+            }
             sendable = Sendable::Again(self.recover(at, failure, &trial, retries).await?);
             retries += 1;
         }
@@ -83,16 +86,15 @@ impl Drive<'_> {
         };
         let at = self.inner.now();
         self.admitted(trial, &admission, at);
-        match (admission, sendable) {
-            (Ok(admission), Sendable::First(ready)) => Ok(ready.on(SendRequest { admission, at })),
-            (Ok(admission), Sendable::Again(retrying)) => Ok(retrying.on(SendRequest { admission, at })),
-            (Err(refusal), Sendable::First(ready)) => {
-                Err(Broken::new(Stuck::Ready(ready), refusal.into_failure(at)))
-            }
-            (Err(refusal), Sendable::Again(retrying)) => {
-                Err(Broken::new(Stuck::Retrying(retrying), refusal.into_failure(at)))
-            }
-        }
+        let (refusal, stuck) = match (admission, sendable) {
+            (Ok(admission), Sendable::First(ready)) => return Ok(ready.on(SendRequest { admission, at })),
+            (Ok(admission), Sendable::Again(again)) => return Ok(again.on(SendRequest { admission, at })),
+            (Err(refusal), Sendable::First(ready)) => (refusal, Stuck::Ready(ready)),
+            (Err(refusal), Sendable::Again(retrying)) => (refusal, Stuck::Retrying(retrying)),
+        };
+        let limited = matches!(refusal.by, Guard::Limit { .. } | Guard::Queue);
+        let waited = limited && trial.state.queue().is_some();
+        Err(Broken { waited, ..Broken::new(stuck, refusal.into_failure(at)) })
     }
 
     /// The guards have decided: who counts is told.

@@ -16,11 +16,13 @@ use leverframe_core::{
 pub(super) struct Broken<V: Visibility = Unseen> {
     pub(super) at: Stuck<V>,
     pub(super) failure: Box<Failure>,
+    /// Whether it has waited its turn already, and is not to wait again.
+    pub(super) waited: bool,
 }
 
 impl<V: Visibility> Broken<V> {
     pub(super) fn new(at: Stuck<V>, failure: Failure) -> Self {
-        Self { at, failure: Box::new(failure) }
+        Self { at, failure: Box::new(failure), waited: false }
     }
 
     /// Gives up.
