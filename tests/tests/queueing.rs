@@ -37,9 +37,7 @@ async fn who_comes_first_is_served_first_and_the_queue_is_bounded() {
         assert!(request.as_mut().now_or_never().is_none());
         requests.push(request);
     }
-    let (_, refused) = send(&router, 4)
-        .now_or_never()
-        .map_or_else(|| panic!("a full queue refuses at once, or its wait is recorded"), |outcome| outcome);
+    let (_, refused) = send(&router, 4).now_or_never().expect("a full queue refuses at once");
     let error = refused.expect_err("the queue is full");
     assert!(error.to_string().contains("too many requests wait"), "{error}");
     let mut served = Vec::new();
