@@ -39,7 +39,7 @@ async fn who_comes_first_is_served_first_and_the_queue_is_bounded() {
     }
     let (_, refused) = send(&router, 4)
         .now_or_never()
-        .map_or_else(|| panic!("a full queue refuses at once, or its wait is recorded"), |outcome| outcome);
+        .unwrap_or_else(|| panic!("a full queue refuses at once, or its wait is recorded"));
     let error = refused.expect_err("the queue is full");
     assert!(error.to_string().contains("too many requests wait"), "{error}");
     let mut served = Vec::new();
