@@ -59,8 +59,12 @@ async fn the_late_route_may_still_win() {
     let world = warm().await;
     next(&world, "claude", Step::text("slow but first").before_headers(Duration::from_millis(60)));
     next(&world, "gemini", Step::stall_before_headers());
-    let answer = world.router.stream(ask("claude")).await.expect("begins").collect().await.expect("ends");
+    // Anthropic has no seed; the one that was outrun has.
+    let mut request = ask("claude");
+    request.sampling.seed = Some(7);
+    let answer = world.router.stream(request).await.expect("begins").collect().await.expect("ends");
     assert_eq!(answer.text(), "slow but first");
+    assert_eq!(answer.losses().len(), 1, "those of the answer: {:?}", answer.losses());
     let providers: Vec<_> = answer.attempts().iter().map(|attempt| attempt.provider.as_str()).collect();
     assert_eq!(providers, ["claude", "gemini"]);
     let lost = answer.attempts()[1].failure.as_ref().map(|failure| failure.kind);

@@ -36,7 +36,8 @@ pub struct Record {
     /// Which routes were considered, and in which order they were to be tried.
     #[serde(default)]
     pub choice: Choice,
-    /// Every attempt, in order, those that were never sent included.
+    /// Every attempt in the order in which they began, those that were never
+    /// sent included. The one that [answered](Self::answered) need not be the last.
     pub attempts: Vec<Attempt>,
     /// Every state it went through.
     pub journal: Journal,
@@ -46,6 +47,12 @@ impl Record {
     /// How long the request took.
     pub fn duration(&self) -> Duration {
         self.ended_at.since(self.started_at)
+    }
+
+    /// The attempt that answered. `None` if none did. It may have begun before
+    /// another one that it outran.
+    pub fn answered(&self) -> Option<&Attempt> {
+        self.attempts.iter().rev().find(|attempt| attempt.failure.is_none())
     }
 }
 

@@ -30,7 +30,8 @@ impl Answer {
         self.response.text()
     }
 
-    /// Every attempt, in order. The last one answered.
+    /// Every attempt, in the order in which they began. The one without a
+    /// failure answered.
     pub fn attempts(&self) -> &[Attempt] {
         &self.record.attempts
     }
@@ -42,7 +43,7 @@ impl Answer {
 
     /// What of the request the provider that answered could not be told.
     pub fn losses(&self) -> &[Loss] {
-        self.record.attempts.last().map_or(&[], |attempt| &attempt.losses)
+        self.record.answered().map_or(&[], |attempt| &attempt.losses)
     }
 
     /// Every state the request went through.

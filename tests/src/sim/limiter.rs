@@ -61,7 +61,8 @@ impl Limiter {
                 (self.spent, self.at) = ((self.spent - filled).clamp(0.0, burst), now);
                 let over = self.spent + 1.0 - burst;
                 if over > 0.0 {
-                    return Err(Duration::from_secs_f64(over / per_second));
+                    // Less than a nanosecond is a wait all the same.
+                    return Err(Duration::from_secs_f64(over / per_second).max(Duration::from_nanos(1)));
                 }
                 self.spent += 1.0;
                 Ok(())

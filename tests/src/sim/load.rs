@@ -175,7 +175,7 @@ impl Caller {
             for place in record.attempts.iter().filter(|attempt| attempt.sent).filter_map(place) {
                 call.attempts[place] = call.attempts[place].saturating_add(1);
             }
-            call.answered_by = record.attempts.last().filter(|_| ended == Ended::Answered).and_then(place);
+            call.answered_by = record.answered().filter(|_| ended == Ended::Answered).and_then(place);
         }
         call
     }

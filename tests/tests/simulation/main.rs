@@ -11,7 +11,9 @@ mod cancellations;
 mod deadlines;
 mod faults;
 mod flapping;
+mod hedging;
 mod outage;
+mod queues;
 mod weather;
 
 use std::{future::Future, time::Duration};

@@ -1,7 +1,8 @@
 //! A second route at the same time, when the first one is late.
 //!
-//! Only before the first content, only streams: a whole answer that is late may
-//! be nearly there, and would be paid for twice.
+//! Only before the first content, only streams that are handed over as they
+//! come: a whole answer that is late may be nearly there, and would be paid for
+//! twice.
 
 use std::{
     future::{Future, poll_fn},
@@ -17,6 +18,7 @@ use leverframe_core::{
 };
 
 use super::{Drive, attempt::Trial, broken::Broken, exchange::Came, usage};
+use crate::plan::claim;
 
 type Outcome = Result<Came, Broken>;
 
@@ -36,6 +38,7 @@ impl Drive<'_> {
         };
         let fork = sent.fork();
         let request = sent.request();
+        let sent_at = self.inner.now();
         let mut first = pin!(exchange.run(sent, trial.request.clone()));
         if let Some(outcome) = within(delay, first.as_mut()).await {
             return outcome;
@@ -49,7 +52,13 @@ impl Drive<'_> {
         // One that fails while the other is out leaves its attempts to the other's record.
         let fail = |outcome: Outcome| drop(outcome.map_err(|broken| broken.fail(self.inner.now())));
         match either(first, second, fail).await {
-            (outcome, Finished::Second) => {
+            (outcome, Finished::Second { outran }) => {
+                if outran {
+                    // When it would have begun is not known, but it took at least this long. Left out
+                    // of the figures, what is late would look ever faster, and be hedged ever more.
+                    let now = self.inner.now();
+                    trial.state.latency(true).record(now.since(sent_at), now);
+                }
                 *trial = second_trial;
                 outcome
             }
@@ -60,7 +69,7 @@ impl Drive<'_> {
     /// How long the route may take before it counts as late. `None` if there is
     /// to be no hedge.
     fn late_after(&self, trial: &Trial) -> Option<Duration> {
-        let hedging = self.inner.settings.hedging.filter(|_| self.streamed)?;
+        let hedging = self.inner.settings.hedging.filter(|_| self.streamed && !self.buffered)?;
         self.plan.remaining().next()?;
         let late = trial.state.latency(true).quantile(hedging.quantile, self.inner.now())?;
         Some(late.max(hedging.at_least))
@@ -70,25 +79,25 @@ impl Drive<'_> {
     /// be asked at once.
     fn second(&mut self, fork: Fork, request: &Request, first: &Trial) -> Option<Second> {
         let now = self.inner.now();
-        // A route that would refuse is left in the plan: it may do so for a moment only.
+        // A route that refuses is left in the plan: it may do so for a moment only.
         let next = Arc::clone(self.plan.remaining().next()?);
-        if self.inner.gate(&next).refusal(now).is_some() {
-            return None;
-        }
+        let claim = claim(self.inner, request, &next, now);
+        let admission = self.inner.gate(&next).admit(&claim, now).ok()?;
         let token = self.inner.provider_of(&next).retries.try_retry(now)?;
         let route = self.plan.next()?;
-        self.inner.observers.tell(|observer| observer.hedged(&first.route, &next));
         let given_up = usage::given_up(&first.route, request);
         let validating = fork.hedge(route, given_up);
         // What does not get out leaves its attempt to the first try's record.
         let (ready, written) = self.validate(validating).ok()?;
-        // It draws on the budget as a hedge, and does not feed it as a first attempt.
-        let mut trial = Trial { sent: true, ..self.trial(ready.route(), request, written) };
-        let at = self.inner.now();
-        let admission = trial.state.gate().admit(&trial.claim, at);
-        self.admitted(&mut trial, &admission, at);
+        self.inner.observers.tell(|observer| {
+            observer.hedged(&first.route, &next);
+            observer.attempt_started(&next);
+        });
         token.spend();
-        Some(Second { sent: ready.on(SendRequest { admission: admission.ok()?, at }), trial })
+        let state = self.inner.route_state(&next);
+        // It draws on the budget as a hedge, and does not feed it as a first attempt.
+        let trial = Trial { route: next, state, request: written, claim, sent: true };
+        Some(Second { sent: ready.on(SendRequest { admission, at: now }), trial })
     }
 }
 
@@ -99,7 +108,10 @@ async fn within<F: Future>(delay: Duration, future: Pin<&mut F>) -> Option<F::Ou
 
 enum Finished {
     First,
-    Second,
+    Second {
+        /// Whether the first one is still out.
+        outran: bool,
+    },
 }
 
 /// The first good outcome of two, or the last bad one.
@@ -124,7 +136,7 @@ where
         if !second_over && let Poll::Ready(outcome) = second.as_mut().poll(cx) {
             second_over = true;
             if outcome.is_ok() || first_over {
-                return Poll::Ready((outcome, Finished::Second));
+                return Poll::Ready((outcome, Finished::Second { outran: !first_over }));
             }
             fail(outcome);
         }

@@ -85,9 +85,7 @@ fn describe(span: &Span, record: &Record) {
             span.record("error.type", tracing::field::display(code));
         }
     }
-    // An attempt outrun by another one, and those before it, did not answer.
-    let answered = record.attempts.iter().rev().find(|attempt| attempt.failure.is_none());
-    if let Some(attempt) = answered.or_else(|| record.attempts.last()) {
+    if let Some(attempt) = record.answered().or_else(|| record.attempts.last()) {
         span.record("gen_ai.provider.name", semconv::provider_name(&attempt.provider, attempt.dialect));
         span.record("gen_ai.response.model", attempt.model.as_str());
         if let Some(first) = attempt.first_chunk_at {
