@@ -97,7 +97,7 @@ impl Queue {
                 Err(refusal) if is_limit(refusal) => refusal,
                 decided => return decided,
             },
-            _ => Refusal { by: Guard::Queue, until: now() },
+            _ => Refusal { by: Guard::Queue, until: now() + self.settings.patience },
         };
         let Some(_place) = self.enter() else {
             return Err(Refusal { until: first.until.max(now()), ..first });

@@ -1,12 +1,14 @@
 //! Callers that leave at any moment, while providers fail in every way.
 
+use std::time::Duration;
+
 use leverframe_router::{BreakerConfig, BreakerState};
 use leverframe_tests::sim::{Arrivals, Behaviour, Ended, Fault, Latency, Leave, Load, World};
 
 use super::{GRACE, MODELS, every_model, healthy, secs, simulate};
 
 /// How long providers fail.
-const STORM: std::time::Duration = secs(90);
+const STORM: Duration = secs(90);
 
 fn stormy() -> Behaviour {
     Behaviour::default()
@@ -56,18 +58,25 @@ fn who_leaves_leaves_nothing_behind() {
                 assert!(counts.cancelled > 50, "{name}: {} cancelled", counts.cancelled);
                 assert!(counts.noticed_within <= GRACE, "{name}: {:?}", counts.noticed_within);
             }
-            no_breaker_is_wedged(&world).await;
+            breakers_close_again(&world, STORM).await;
+            models_are_back_with_their_own(&world).await;
         });
     }
 }
 
-/// Once all is well a little traffic finds that out.
-async fn no_breaker_is_wedged(world: &World) {
+/// Once all is well a little traffic finds that out. `storm` is its end.
+pub(super) async fn breakers_close_again(world: &World, storm: Duration) {
     // The end of the storm, the longest that breakers stay open, and a probe.
-    let calm = STORM.saturating_sub(world.age()) + secs(10);
+    let calm = storm.saturating_sub(world.age()) + secs(10);
     world.run(Load { models: every_model(), ..Load::steady(3.0, calm, "") }).await;
-    for (place, (name, model)) in MODELS.into_iter().enumerate() {
+    for (name, _) in MODELS {
         assert_eq!(world.breaker(name), BreakerState::Closed, "{name}");
+    }
+    world.settle();
+}
+
+async fn models_are_back_with_their_own(world: &World) {
+    for (place, (name, model)) in MODELS.into_iter().enumerate() {
         let report = world.run(Load::steady(1.0, secs(10), model)).await;
         for call in report.calls {
             assert_eq!((call.ended, call.answered_by), (Ended::Answered, Some(place)), "{name}");

@@ -14,6 +14,7 @@ mod flapping;
 mod hedging;
 mod outage;
 mod queues;
+mod stragglers;
 mod weather;
 
 use std::{future::Future, time::Duration};

@@ -272,9 +272,8 @@ impl Book {
         {
             attempt.ended_at = at;
             attempt.failure = Some((&outrun()).into());
-            if attempt.usage == Usage::default() {
-                attempt.usage = shared.given_up;
-            }
+            // Its stream may have begun and reported its input.
+            attempt.usage = attempt.usage.or(shared.given_up);
         }
         shared.attempts.append(&mut self.attempts);
         earlier(&mut shared.first_failure, &mut self.first_failure);

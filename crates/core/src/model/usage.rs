@@ -99,6 +99,23 @@ impl Usage {
         }
     }
 
+    /// With another's input or output where nothing is known of its own.
+    #[must_use]
+    pub(crate) fn or(self, other: Self) -> Self {
+        let (input, output) = (self.input_total().is_none(), self.output_total().is_none());
+        let of = |unknown: bool, own: Tokens, others: Tokens| if unknown { others } else { own };
+        Self {
+            input: of(input, self.input, other.input),
+            cache_read: of(input, self.cache_read, other.cache_read),
+            cache_write_short: of(input, self.cache_write_short, other.cache_write_short),
+            cache_write_long: of(input, self.cache_write_long, other.cache_write_long),
+            audio_input: of(input, self.audio_input, other.audio_input),
+            output: of(output, self.output, other.output),
+            reasoning: of(output, self.reasoning, other.reasoning),
+            audio_output: of(output, self.audio_output, other.audio_output),
+        }
+    }
+
     fn sum(parts: &[Tokens]) -> Option<u64> {
         parts.iter().filter_map(|part| part.value()).reduce(u64::saturating_add)
     }
@@ -134,6 +151,24 @@ mod tests {
         assert_eq!(Usage::default().total(), None);
         let usage = Usage { input: Tokens::Reported(0), output: Tokens::Reported(0), ..Usage::default() };
         assert_eq!(usage.total(), Some(0));
+    }
+
+    #[test]
+    fn what_is_known_is_not_replaced_by_an_estimate() {
+        let (reported, estimated) = (Tokens::Reported(7), Tokens::Estimated(9));
+        let estimate = Usage { input: estimated, output: estimated, ..Usage::default() };
+        let input = Usage { cache_read: reported, ..Usage::default() };
+        let output = Usage { reasoning: reported, ..Usage::default() };
+        let both = Usage { cache_read: reported, reasoning: reported, ..Usage::default() };
+        let cases = [
+            (Usage::default(), estimate),
+            (input, Usage { output: estimated, ..input }),
+            (output, Usage { input: estimated, ..output }),
+            (both, both),
+        ];
+        for (usage, expected) in cases {
+            assert_eq!(usage.or(estimate), expected, "{usage:?}");
+        }
     }
 
     #[test]

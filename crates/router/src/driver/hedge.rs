@@ -38,7 +38,6 @@ impl Drive<'_> {
         };
         let fork = sent.fork();
         let request = sent.request();
-        let sent_at = self.inner.now();
         let mut first = pin!(exchange.run(sent, trial.request.clone()));
         if let Some(outcome) = within(delay, first.as_mut()).await {
             return outcome;
@@ -54,10 +53,10 @@ impl Drive<'_> {
         match either(first, second, fail).await {
             (outcome, Finished::Second { outran }) => {
                 if outran {
-                    // When it would have begun is not known, but it took at least this long. Left out
-                    // of the figures, what is late would look ever faster, and be hedged ever more.
-                    let now = self.inner.now();
-                    trial.state.latency(true).record(now.since(sent_at), now);
+                    // When it would have begun is not known. Left out of the figures, what is late
+                    // would look ever faster, and be hedged ever more; put down with the time of
+                    // the second route, ever slower. So it counts as late, and as no more.
+                    trial.state.latency(true).record(delay.mul_f64(0.999), self.inner.now());
                 }
                 *trial = second_trial;
                 outcome
@@ -83,7 +82,9 @@ impl Drive<'_> {
         let next = Arc::clone(self.plan.remaining().next()?);
         let claim = claim(self.inner, request, &next, now);
         let admission = self.inner.gate(&next).admit(&claim, now).ok()?;
-        let token = self.inner.provider_of(&next).retries.try_retry(now)?;
+        // A share of the traffic that may be late. The next provider may have none of
+        // its own, and sees no more of this than of what falls back to it.
+        let token = self.inner.provider_of(&first.route).retries.try_retry(now)?;
         let route = self.plan.next()?;
         let given_up = usage::given_up(&first.route, request);
         let validating = fork.hedge(route, given_up);
