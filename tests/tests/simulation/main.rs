@@ -12,6 +12,7 @@ mod deadlines;
 mod faults;
 mod flapping;
 mod hedging;
+mod limits;
 mod outage;
 mod queues;
 mod stragglers;
