@@ -98,9 +98,7 @@ pub fn read(dialect: Dialect, headers: &HeaderMap, now: Timestamp) -> impl Itera
         limit.or(remaining)?;
         let reset = hints::text(headers, named.reset).and_then(|value| hints::reset_after(value, date));
         let kind = match (named.kind, limit, remaining, reset) {
-            (LimitKind::RequestsPerMinute, Some(limit), Some(left), Some(reset))
-                if is_daily(limit, left, reset) =>
-            {
+            (LimitKind::RequestsPerMinute, Some(_), Some(_), Some(reset)) if is_daily(reset) => {
                 LimitKind::RequestsPerDay
             }
             (kind, ..) => kind,
@@ -109,13 +107,20 @@ pub fn read(dialect: Dialect, headers: &HeaderMap, now: Timestamp) -> impl Itera
     })
 }
 
+/// Longer than any limit per minute takes to be back, with a minute for clocks
+/// that disagree.
+const LONGER_THAN_A_MINUTE: Duration = Duration::from_secs(120);
+
 /// Whether a limit on requests is one per day. OpenAI's and Groq's headers have
-/// one name for both. What was used comes back evenly over the window, so the
-/// time until all of it is back tells the window's length.
-fn is_daily(limit: u64, remaining: u64, reset: Duration) -> bool {
-    const LONGER_THAN_A_MINUTE: f64 = 600.0;
-    let used = limit.saturating_sub(remaining);
-    used > 0 && reset.as_secs_f64() * limit as f64 / used as f64 > LONGER_THAN_A_MINUTE
+/// one name for both.
+///
+/// What is left and the reset do not tell the window's length: where it is
+/// fixed or slides, a single request takes all of it to come back. So one per
+/// day is known only once more was used than a minute brings back. Until then
+/// it passes for one per minute, which holds nothing back that the day does
+/// not; the other way round a minute's limit would be kept to for a day.
+fn is_daily(reset: Duration) -> bool {
+    reset > LONGER_THAN_A_MINUTE
 }
 
 fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
@@ -192,6 +197,15 @@ mod tests {
                 ("x-ratelimit-reset-requests", "3m0s"),
             ]),
             [(RequestsPerDay, Some(14_400), Some(14_370), Some(180_000))]
+        );
+        // A minute that begins with the first request, as servers with a counter have it.
+        assert_eq!(
+            seen(&[
+                ("x-ratelimit-limit-requests", "600"),
+                ("x-ratelimit-remaining-requests", "599"),
+                ("x-ratelimit-reset-requests", "60s"),
+            ]),
+            [(RequestsPerMinute, Some(600), Some(599), Some(60_000))]
         );
         // xAI has no reset; Mistral has names of its own.
         assert_eq!(
