@@ -17,6 +17,7 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::{
     Latency,
+    limiter::Standing,
     provider::{End, Scripted},
     script::Fault,
     wire::Pieces,
@@ -58,8 +59,8 @@ pub(super) struct Course {
     pub(super) fault: Option<Fault>,
     /// Whether the fault is that the limit is passed.
     pub(super) over_limit: bool,
-    /// What is left of the limit.
-    pub(super) remaining: Option<usize>,
+    /// Where the limit stands, if the provider says so.
+    pub(super) report: Option<Standing>,
     /// By how much it is slower than the times here.
     pub(super) factor: f64,
     pub(super) headers: Duration,
@@ -105,7 +106,7 @@ impl Course {
     /// Headers of a good answer, though its body may break.
     async fn body(mut self) -> Response<CarriedBody> {
         let wire = &self.exchange.provider.wire;
-        let head = wire.head(self.streamed, self.remaining);
+        let head = wire.head(self.streamed, self.report);
         let pieces = if self.streamed { &wire.streamed } else { &wire.whole }.clone();
         let mut headers = self.headers;
         if !self.streamed {

@@ -21,6 +21,19 @@ pub enum Limit {
     },
 }
 
+/// Where a limit stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Standing {
+    /// How many requests it takes in a minute, if it counts by the minute.
+    pub(super) requests: Option<usize>,
+    /// How many requests would be taken now.
+    pub(super) remaining: usize,
+    /// How long until all of it is there again.
+    pub(super) full_in: Duration,
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
 /// What has been taken lately. Times count from the world's beginning.
 #[derive(Clone, Debug)]
 pub(super) struct Limiter {
@@ -70,11 +83,19 @@ impl Limiter {
         }
     }
 
-    /// How many requests would be taken now.
-    pub(super) fn remaining(&self, limit: Limit) -> usize {
+    /// What a provider would say of it.
+    pub(super) fn report(&self, limit: Limit, now: Duration) -> Standing {
         match limit {
-            Limit::Window { requests, .. } => requests.saturating_sub(self.taken.len()),
-            Limit::Bucket { burst, .. } => (burst - self.spent).max(0.0) as usize,
+            Limit::Window { requests, per } => Standing {
+                requests: (per == MINUTE).then_some(requests),
+                remaining: requests.saturating_sub(self.taken.len()),
+                full_in: self.taken.back().map_or(Duration::ZERO, |newest| *newest + per - now),
+            },
+            Limit::Bucket { burst, per_second } => Standing {
+                requests: None,
+                remaining: (burst - self.spent).max(0.0) as usize,
+                full_in: Duration::from_secs_f64(self.spent / per_second),
+            },
         }
     }
 }

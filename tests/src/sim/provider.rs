@@ -141,7 +141,10 @@ impl Scripted {
             streamed: self.wire.is_streamed(request),
             fault: wait.or(fault),
             over_limit: wait.is_some(),
-            remaining: behaviour.limit.map(|limit| limiter.remaining(limit)),
+            report: behaviour
+                .limit
+                .filter(|_| behaviour.reports_limit)
+                .map(|limit| limiter.report(limit, now)),
             factor: behaviour.draw_factor(rng),
             headers: behaviour.headers.draw(rng),
             first_token: behaviour.first_token.draw(rng),

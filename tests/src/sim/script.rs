@@ -82,6 +82,8 @@ pub struct Behaviour {
     pub stragglers: Option<Stragglers>,
     /// How much it takes.
     pub limit: Option<Limit>,
+    /// Whether good answers say what the limit is and what is left of it.
+    pub reports_limit: bool,
     /// Where it says when to come back once the limit is passed.
     pub hint: Hint,
 }
@@ -99,6 +101,7 @@ impl Default for Behaviour {
             faults: Vec::new(),
             stragglers: None,
             limit: None,
+            reports_limit: true,
             hint: Hint::RetryAfter,
         }
     }

@@ -7,7 +7,17 @@ use http::{Response, StatusCode};
 use leverframe_router::{BoxError, CarriedBody, Dialect};
 use serde_json::{Value, json};
 
-use super::script::Hint;
+use super::{limiter::Standing, script::Hint};
+
+/// The date of every answer: resets are read relative to it.
+const DATE: &str = "Thu, 01 Jan 2026 00:00:00 GMT";
+
+/// The headers of the limit on requests.
+struct Names {
+    limit: &'static str,
+    remaining: &'static str,
+    reset: &'static str,
+}
 
 /// The pieces of a good answer, in this order.
 #[derive(Clone, Debug)]
@@ -56,26 +66,29 @@ impl Wire {
         }
     }
 
-    /// A good answer's head, with what is left of a limit.
-    pub(super) fn head(&self, streamed: bool, remaining: Option<usize>) -> http::response::Builder {
+    /// A good answer's head, with where a limit stands.
+    pub(super) fn head(&self, streamed: bool, report: Option<Standing>) -> http::response::Builder {
         let content_type = if streamed { "text/event-stream" } else { "application/json" };
-        let head = Response::builder().status(StatusCode::OK).header("content-type", content_type);
-        match (remaining, self.names()) {
-            (Some(remaining), Some([name, _])) => head.header(name, remaining),
-            _ => head,
+        let mut head = Response::builder().status(StatusCode::OK).header("content-type", content_type);
+        if let (Some(Standing { requests, remaining, full_in }), Some(names)) = (report, self.names()) {
+            if let Some(requests) = requests {
+                head = head.header(names.limit, requests);
+            }
+            head = head.header("date", DATE).header(names.remaining, remaining);
+            head = head.header(names.reset, self.reset(whole_seconds(full_in)));
         }
+        head
     }
 
     /// An answer that says no.
     pub(super) fn refusal(&self, status: u16, wait: Option<(Duration, Hint)>) -> Response<CarriedBody> {
-        let seconds = wait.map(|(wait, hint)| (wait.as_nanos().div_ceil(1_000_000_000) as u64, hint));
+        let seconds = wait.map(|(wait, hint)| (whole_seconds(wait), hint));
         let mut head = Response::builder().status(status).header("content-type", "application/json");
         match (seconds, self.names()) {
             (Some((seconds, Hint::RetryAfter)), Some(_)) => head = head.header("retry-after", seconds),
-            (Some((seconds, Hint::ResetHeaders)), Some([remaining, reset])) => {
-                // Instants are read relative to the answer's own date.
-                head = head.header("date", "Thu, 01 Jan 2026 00:00:00 GMT").header(remaining, 0);
-                head = head.header(reset, self.reset(seconds));
+            (Some((seconds, Hint::ResetHeaders)), Some(names)) => {
+                head = head.header("date", DATE).header(names.remaining, 0);
+                head = head.header(names.reset, self.reset(seconds));
             }
             _ => {}
         }
@@ -84,14 +97,20 @@ impl Wire {
         head.body(whole(body.to_string())).expect("a valid head")
     }
 
-    /// The headers of the limit on requests: what remains, when it resets.
-    fn names(&self) -> Option<[&'static str; 2]> {
+    /// The headers of the limit on requests.
+    fn names(&self) -> Option<Names> {
         match self.dialect {
-            Dialect::Anthropic => {
-                Some(["anthropic-ratelimit-requests-remaining", "anthropic-ratelimit-requests-reset"])
-            }
+            Dialect::Anthropic => Some(Names {
+                limit: "anthropic-ratelimit-requests-limit",
+                remaining: "anthropic-ratelimit-requests-remaining",
+                reset: "anthropic-ratelimit-requests-reset",
+            }),
             Dialect::Gemini => None, // says it in the body
-            _ => Some(["x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"]),
+            _ => Some(Names {
+                limit: "x-ratelimit-limit-requests",
+                remaining: "x-ratelimit-remaining-requests",
+                reset: "x-ratelimit-reset-requests",
+            }),
         }
     }
 
@@ -144,6 +163,11 @@ impl Wire {
     pub(super) fn overloaded(&self) -> u16 {
         if self.dialect == Dialect::Anthropic { 529 } else { 503 }
     }
+}
+
+/// Rounded up: who comes back then is not too early.
+fn whole_seconds(time: Duration) -> u64 {
+    time.as_nanos().div_ceil(1_000_000_000) as u64
 }
 
 /// The place of the first `needle`.

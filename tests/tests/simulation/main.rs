@@ -11,6 +11,7 @@ mod cancellations;
 mod deadlines;
 mod faults;
 mod flapping;
+mod halved;
 mod hedging;
 mod limits;
 mod outage;
