@@ -74,6 +74,7 @@ impl fmt::Display for Explanation<'_> {
         write!(f, "request {} for {}: ", record.id, record.model)?;
         match &record.outcome {
             Outcome::Completed { .. } => write!(f, "answered")?,
+            Outcome::Abandoned => write!(f, "abandoned: the process ended while it was out,")?,
             Outcome::Failed { kind, message, .. } => write!(f, "{kind}: {message}")?,
         }
         writeln!(f, " after {}", Seconds(record.duration()))?;

@@ -26,6 +26,7 @@ pub mod lifecycle;
 pub mod loss;
 pub mod model;
 pub mod record;
+pub mod start;
 pub mod time;
 pub mod validate;
 

@@ -15,6 +15,7 @@ use crate::{
     lifecycle::Journal,
     loss::Loss,
     model::{Dialect, FinishReason, KeyLabel, ProviderName, RequestId, Usage},
+    start::{Hold, Start},
     time::{Clock, Timestamp},
 };
 
@@ -25,6 +26,15 @@ pub struct Record {
     pub id: RequestId,
     /// The model that was asked for.
     pub model: String,
+    /// Which conversation it belongs to, as the request says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation: Option<String>,
+    /// Who the caller asked for, as the request says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The request's labels.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// When it was started.
     pub started_at: Timestamp,
     /// When it was over.
@@ -74,6 +84,9 @@ pub enum Outcome {
         /// What happened, for a person.
         message: String,
     },
+    /// Nobody knows: the process ended while it was out. It may have been
+    /// answered and billed.
+    Abandoned,
 }
 
 impl Outcome {
@@ -170,12 +183,27 @@ impl fmt::Display for AttemptFailure {
 
 /// Takes records.
 ///
-/// Called once each time a request ends, on the request's own path and also
-/// from `drop`: it must not block and must not panic. A record under an id
-/// that was recorded before replaces the earlier one.
+/// Called on the request's own path, and [`record`](Self::record) also from
+/// `drop`: it must not block and must not panic.
 pub trait Recorder: Send + Sync + fmt::Debug {
-    /// Takes the record of a request that is over.
+    /// Takes the record of a request that is over. Called once each time a
+    /// request ends. A record under an id that was recorded before replaces the
+    /// earlier one.
     fn record(&self, record: &Arc<Record>);
+
+    /// Whether it wants to hear of requests before they are sent.
+    fn wants_starts(&self) -> bool {
+        false
+    }
+
+    /// Takes note that a request is about to be sent for the first time. Called
+    /// before its first byte leaves, and never again for the same request.
+    ///
+    /// Whoever sends waits for the [`Hold`] that comes back.
+    fn start(&self, start: &Arc<Start>) -> Option<Hold> {
+        let _ = start;
+        None
+    }
 }
 
 /// Where lifecycles hand their records in: a clock, for those that are
@@ -216,6 +244,17 @@ impl Desk {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Tells who wants to hear of it that a request is about to be sent. What
+    /// comes back is what to wait for.
+    pub(crate) fn start(&self, start: impl FnOnce() -> Start) -> Vec<Hold> {
+        let mut wanting = self.recorders.iter().filter(|recorder| recorder.wants_starts()).peekable();
+        if wanting.peek().is_none() {
+            return Vec::new();
+        }
+        let start = Arc::new(start());
+        wanting.filter_map(|recorder| recorder.start(&start)).collect()
     }
 
     pub(crate) fn take(&self, record: &Arc<Record>) {

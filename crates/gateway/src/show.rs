@@ -112,6 +112,7 @@ fn summary(record: &Record) -> String {
     let outcome = match &record.outcome {
         Outcome::Completed { .. } => "completed".to_owned(),
         Outcome::Failed { code, .. } => format!("failed: {code}"),
+        Outcome::Abandoned => "abandoned".to_owned(),
     };
     let cost = record.cost().map(|cost| format!(", {cost}")).unwrap_or_default();
     format!("{outcome} in {}, {tokens}{cost}", time(record.duration()))

@@ -121,6 +121,9 @@ pub enum Unpriced {
     /// The price says nothing of this bucket, and it was used.
     #[error("no price for {0} tokens of this model")]
     Bucket(Bucket),
+    /// The process ended while the request was out.
+    #[error("the request was abandoned")]
+    Abandoned,
     /// The price says nothing of this service tier, or not for so long a prompt.
     #[error("no price for this model in this service tier")]
     Service,

@@ -117,6 +117,8 @@ impl ErrorKind {
             Self::Unsupported => (SameRoute::Never, Yes, Neutral, Bench::Nothing),
             Self::InvalidRequest => (SameRoute::Never, Never, Neutral, Bench::Nothing),
             Self::CircuitOpen => (SameRoute::Never, Yes, Neutral, Bench::Nothing),
+            // No other route has another log.
+            Self::NotRecorded => (SameRoute::Never, Never, Neutral, Bench::Nothing),
             Self::Cancelled | Self::DeadlineExceeded => (SameRoute::Never, Never, Neutral, Bench::Nothing),
         };
         Decision { same_route, next_route, breaker, bench }

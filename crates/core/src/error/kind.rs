@@ -42,6 +42,8 @@ pub enum ErrorKind {
     InvalidRequest,
     /// Our own breaker for the route is open: nothing was sent.
     CircuitOpen,
+    /// The request could not be written down first, as was asked for: nothing was sent.
+    NotRecorded,
     /// The caller went away.
     Cancelled,
     /// The request's own time is up.
@@ -118,7 +120,7 @@ impl fmt::Display for Code {
 
 impl ErrorKind {
     /// Every kind, each clock of [`ErrorKind::Timeout`] by itself.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Network,
         Self::Server,
         Self::Overloaded,
@@ -139,6 +141,7 @@ impl ErrorKind {
         Self::Unsupported,
         Self::InvalidRequest,
         Self::CircuitOpen,
+        Self::NotRecorded,
         Self::Cancelled,
         Self::DeadlineExceeded,
     ];
@@ -147,7 +150,7 @@ impl ErrorKind {
     pub fn code(self) -> Code {
         match self {
             Self::Network => Code::NetworkError,
-            Self::Server | Self::Overloaded | Self::CircuitOpen => Code::ServerError,
+            Self::Server | Self::Overloaded | Self::CircuitOpen | Self::NotRecorded => Code::ServerError,
             Self::Timeout(_) | Self::DeadlineExceeded => Code::Timeout,
             Self::RateLimited => Code::RateLimitExceeded,
             Self::QuotaExhausted => Code::QuotaExceeded,
@@ -184,6 +187,7 @@ impl fmt::Display for ErrorKind {
             Self::Unsupported => "not supported by this route",
             Self::InvalidRequest => "invalid request",
             Self::CircuitOpen => "circuit open",
+            Self::NotRecorded => "not recorded",
             Self::Cancelled => "cancelled",
             Self::DeadlineExceeded => "deadline exceeded",
         })

@@ -13,9 +13,13 @@ use crate::{
     loss::Loss,
     model::{Request, RequestId, Response, Usage},
     record::{Attempt, Desk, Outcome, Record},
+    start::{Hold, Start},
     time::Timestamp,
     validate::MAX_MODEL_NAME,
 };
+
+/// Most labels of a request that are recorded.
+const MAX_TAGS: usize = 32;
 
 /// Proof that a request's terminal record was handed over. Only
 /// [`Lifecycle::hand_over`] makes one, and only once each time a request ends.
@@ -51,6 +55,13 @@ pub(super) struct Book {
     id: RequestId,
     /// The model that was asked for.
     model: String,
+    conversation: Option<String>,
+    user: Option<String>,
+    tags: Vec<String>,
+    /// Whether it was told that the request is sent.
+    told: bool,
+    /// What to wait for before it may be.
+    holds: Vec<Hold>,
     position: State,
     journal: Journal,
     /// The routes that were considered.
@@ -80,6 +91,11 @@ impl Book {
             desk,
             id,
             model: String::new(),
+            conversation: None,
+            user: None,
+            tags: Vec::new(),
+            told: false,
+            holds: Vec::new(),
             position: State::IDLE,
             journal: Journal::new(),
             choice: Choice::default(),
@@ -126,9 +142,10 @@ impl Book {
     }
 
     pub(super) fn initiated(&mut self, request: &Request) {
-        // Not checked yet, and a record is kept for long.
-        let end = request.model.floor_char_boundary(MAX_MODEL_NAME);
-        self.model = request.model.get(..end).unwrap_or_default().to_owned();
+        self.model = short(&request.model);
+        self.conversation = request.conversation.as_deref().map(short);
+        self.user = request.user.as_deref().map(short);
+        self.tags = request.tags.iter().take(MAX_TAGS).map(|tag| short(tag)).collect();
     }
 
     /// These routes were considered.
@@ -144,6 +161,31 @@ impl Book {
         }
         self.attempts.push(Attempt { losses: self.losses.clone(), ..attempt(route, true, at) });
         self.attempt_open = true;
+        if !std::mem::replace(&mut self.told, true) {
+            let on_its_way = State { kind: StateKind::Requesting, sent: true, seen: self.position.seen };
+            self.holds = self.desk.start(|| Start {
+                id: self.id,
+                model: self.model.clone(),
+                conversation: self.conversation.clone(),
+                user: self.user.clone(),
+                tags: self.tags.clone(),
+                provider: route.provider.clone(),
+                key: route.key.clone(),
+                route_model: route.model.clone(),
+                dialect: route.dialect,
+                sent_at: at,
+                journal: {
+                    let mut journal = self.journal.clone();
+                    journal.append(EventKind::SendRequest, on_its_way, at);
+                    journal
+                },
+            });
+        }
+    }
+
+    /// What to wait for before the first byte may leave.
+    pub(super) fn holds(&mut self) -> Vec<Hold> {
+        std::mem::take(&mut self.holds)
     }
 
     /// The request was written down for a route, and this could not be said.
@@ -212,6 +254,9 @@ impl Book {
             self.attempts.clone_from(&record.attempts);
             self.journal.clone_from(&record.journal);
             self.model.clone_from(&record.model);
+            self.conversation.clone_from(&record.conversation);
+            self.user.clone_from(&record.user);
+            self.tags.clone_from(&record.tags);
         }
     }
 
@@ -240,6 +285,7 @@ impl Book {
     /// It is one of the tries of a race.
     pub(super) fn joins(&mut self, race: Arc<Race>) {
         self.race = Some(race);
+        self.told = true; // the first try has
     }
 
     /// Takes over what tries that have ended left behind.
@@ -308,6 +354,9 @@ impl Book {
         let record = Arc::new(Record {
             id: self.id,
             model: std::mem::take(&mut self.model),
+            conversation: self.conversation.take(),
+            user: self.user.take(),
+            tags: std::mem::take(&mut self.tags),
             started_at,
             ended_at: at.max(started_at),
             outcome: self.outcome.take().unwrap_or_else(|| Outcome::failed(&cancelled())),
@@ -351,6 +400,13 @@ impl Drop for Book {
         }
         self.close(at);
     }
+}
+
+/// The beginning of a caller's word: it was not checked yet, and a record is
+/// kept for long.
+fn short(word: &str) -> String {
+    let end = word.floor_char_boundary(MAX_MODEL_NAME);
+    word.get(..end).unwrap_or_default().to_owned()
 }
 
 /// The tier an answer says that it was made in. Providers put it in one of

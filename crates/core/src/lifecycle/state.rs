@@ -10,6 +10,7 @@ use crate::{
     loss::Loss,
     model::{Partial, Request, RequestId, Response, TerminalFrame},
     record::{Desk, Record},
+    start::Hold,
     time::Timestamp,
     validate::Valid,
 };
@@ -278,6 +279,12 @@ impl<V: Visibility> Lifecycle<Requesting<Ready>, V> {
 }
 
 impl<V: Visibility> Lifecycle<Requesting<Sent>, V> {
+    /// What has to be waited for before the first byte leaves: those who keep a
+    /// durable record want to have written it first. Empty when asked again.
+    pub fn holds(&mut self) -> Vec<Hold> {
+        self.book.holds()
+    }
+
     /// The provider has named the call.
     pub fn named(&mut self, provider_request_id: Option<String>) {
         self.book.named(provider_request_id);

@@ -78,6 +78,9 @@ pub struct Request {
     /// Which conversation the request belongs to. Requests of one are kept on
     /// one route by the `sticky` policy, for its prompt cache. Not sent.
     pub conversation: Option<String>,
+    /// Labels to find the request by in our own records, such as a team or a
+    /// feature. Not sent.
+    pub tags: BTreeSet<String>,
     /// Only routes that have all of these tags may be taken. Not sent.
     pub route_tags: BTreeSet<String>,
     /// What happens when a streamed answer breaks off after its first content.
@@ -127,6 +130,7 @@ impl Request {
             losses: Losses::default(),
             timeout: None,
             conversation: None,
+            tags: BTreeSet::new(),
             route_tags: BTreeSet::new(),
             on_break: None,
         }
@@ -255,6 +259,13 @@ impl Request {
     #[must_use]
     pub fn conversation(mut self, id: impl Into<String>) -> Self {
         self.conversation = Some(id.into());
+        self
+    }
+
+    /// Labels the request in our own records.
+    #[must_use]
+    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+        self.tags.insert(tag.into());
         self
     }
 

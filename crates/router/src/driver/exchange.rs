@@ -12,6 +12,7 @@ use leverframe_core::{
         StreamComplete, Streaming, Unseen, Visibility,
     },
     model::{Dialect, FinishReason, Response, StreamEvent},
+    start::Hold,
     time::Timestamp,
 };
 use leverframe_http::{
@@ -23,7 +24,7 @@ use leverframe_http::{
 use super::{
     broken::{Broken, Stuck},
     renumber::Renumber,
-    transport_failure, usage,
+    too_late, transport_failure, usage,
 };
 use crate::{route_state::RouteState, router::Inner, stream::StreamSettings};
 
@@ -91,6 +92,9 @@ impl Exchange<'_> {
         request: http::Request<Bytes>,
     ) -> Result<Came<V>, Broken<V>> {
         let (dialect, sent_at) = (sent.route().dialect, self.inner.now());
+        if let Err(failure) = self.recorded(sent.holds()).await {
+            return Err(self.refused(sent, sent_at, failure));
+        }
         let head = match self.headers(dialect, request, sent_at).await {
             Ok(head) => head,
             Err(failure) => return Err(self.refused(sent, sent_at, failure)),
@@ -112,6 +116,16 @@ impl Exchange<'_> {
             }
             Err(failure) => Err(self.refused(sent, sent_at, failure)),
         }
+    }
+
+    /// Waits until the request is written down, where that comes first.
+    async fn recorded(&self, holds: Vec<Hold>) -> Result<(), Failure> {
+        for hold in holds {
+            let left = self.deadline.remaining(self.inner.now());
+            let written = tokio::time::timeout(left, hold).await.map_err(|_| too_late())?;
+            written.map_err(|error| Failure::new(ErrorKind::NotRecorded, error.to_string()))?;
+        }
+        Ok(())
     }
 
     /// Sends and waits for the headers; a bad status is a failure.

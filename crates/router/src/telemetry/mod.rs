@@ -81,6 +81,8 @@ fn describe(span: &Span, record: &Record) {
         Outcome::Completed { finish } => {
             span.record("gen_ai.response.finish_reasons", semconv::finish_reason(finish));
         }
+        // Only found in a log, after a crash.
+        Outcome::Abandoned => {}
         Outcome::Failed { code, .. } => {
             span.record("error.type", tracing::field::display(code));
         }
