@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use leverframe_router::store::Log;
+use leverframe_router::store::{Query, Reader};
 
 use crate::{
     chain,
@@ -16,9 +16,9 @@ pub(crate) fn run(file: &Path, limit: usize) -> Result<(), Problem> {
             file.display()
         )));
     }
-    let log = Log::open(file).map_err(|error| chain(&error))?;
+    let log = Reader::open(file).map_err(|error| chain(&error))?;
     let (mut records, mut unreadable) = (Vec::new(), Vec::new());
-    for record in log.newest(limit).map_err(|error| chain(&error))? {
+    for record in log.newest(&Query::all(), None, limit).map_err(|error| chain(&error))?.records {
         match record {
             Ok(record) => records.push(record),
             Err(error) => unreadable.push(chain(&error).0),

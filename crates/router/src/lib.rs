@@ -158,6 +158,7 @@ pub use leverframe_core::{
         ThinkingMode, Tokens, Tool, ToolCall, ToolChoice, ToolResult, Usage,
     },
     record::{Attempt, AttemptFailure, Outcome, Record, Recorder},
+    start::{Hold, NotRecorded, Start},
     time::Timestamp,
 };
 pub use leverframe_http::{

@@ -7,17 +7,29 @@ use leverframe_core::{lifecycle::CorruptJournal, model::RequestId};
 #[non_exhaustive]
 pub enum StoreError {
     /// The file cannot be opened.
-    #[error(
-        "cannot open the log; check that the folder exists, can be written to and is not in use by another process"
-    )]
+    #[error("cannot open the log; check that the folder exists, can be written to and has space left")]
     Open(#[source] Box<redb::Error>),
-    /// The file was written by another version of this program.
-    #[error("the log has schema version {found}; this version reads {expected}")]
+    /// Another process writes to the file.
+    #[error(
+        "another process writes to the log; stop it first, name another file, or open this one for reading only \
+         with Reader::open"
+    )]
+    InUse,
+    /// The file was written by a newer version of this program.
+    #[error("the log has schema version {found}; this version reads up to {expected}: update this program")]
     Version {
         /// What the file says.
         found: u64,
         /// What this version writes.
         expected: u64,
+    },
+    /// The file was written by an older version of this program, and was only to be read.
+    #[error(
+        "the log has the older schema version {found}; open it once for writing, which brings it up to date"
+    )]
+    Outdated {
+        /// What the file says.
+        found: u64,
     },
     /// Reading failed.
     #[error("cannot read the log")]
@@ -25,14 +37,17 @@ pub enum StoreError {
     /// Writing failed.
     #[error("cannot write the log")]
     Write(#[source] Box<redb::Error>),
-    /// A record is not one.
-    #[error("record {id} is not readable")]
+    /// The file makes no sense.
+    #[error("the log is damaged; move the file away, and a new one is begun")]
+    Damaged,
+    /// A row is no record.
+    #[error("row {row} of the log is not readable")]
     Unreadable {
         /// Which.
-        id: RequestId,
-        /// Why.
+        row: u64,
+        /// Why, if it was unpacked at all.
         #[source]
-        error: serde_json::Error,
+        error: Option<serde_json::Error>,
     },
     /// A record's journal cannot have happened.
     #[error("record {id} is corrupt")]
@@ -59,7 +74,10 @@ pub enum StoreError {
 
 impl StoreError {
     pub(crate) fn open(error: impl Into<redb::Error>) -> Self {
-        Self::Open(Box::new(error.into()))
+        match error.into() {
+            redb::Error::DatabaseAlreadyOpen => Self::InUse,
+            error => Self::Open(Box::new(error)),
+        }
     }
 
     pub(crate) fn read(error: impl Into<redb::Error>) -> Self {

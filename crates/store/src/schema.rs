@@ -1,26 +1,66 @@
 //! The tables of the file.
+//!
+//! Version 2. Version 1 had one table of JSON by request id; see
+//! [`crate::migrate`].
 
-use leverframe_core::{model::RequestId, record::Record};
-use redb::TableDefinition;
+use redb::{ReadableTable, TableDefinition, WriteTransaction};
 
 use crate::StoreError;
 
 /// The version this program writes and reads.
-pub(crate) const VERSION: u64 = 1;
+pub(crate) const VERSION: u64 = 2;
 
 /// Facts about the file itself, by name.
 pub(crate) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 /// The key of [`VERSION`] in [`META`].
 pub(crate) const VERSION_KEY: &str = "schema_version";
+/// The number of the next row.
+pub(crate) const NEXT_ROW: &str = "next_row";
+/// The number of the next run of the index.
+pub(crate) const NEXT_RUN: &str = "next_run";
 
-/// Records as JSON, by request id. Ids sort by time of creation.
-pub(crate) const REQUESTS: TableDefinition<'_, [u8; 16], &[u8]> = TableDefinition::new("requests");
+/// Requests that are over, in the order in which they ended, by a number that
+/// only grows. See [`crate::row`] for the value.
+pub(crate) const ROWS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("rows");
 
-/// Reads one record and checks that it can have happened.
-pub(crate) fn read(key: [u8; 16], value: &[u8]) -> Result<Record, StoreError> {
-    let id = RequestId::from_bytes(key);
-    let record: Record =
-        serde_json::from_slice(value).map_err(|error| StoreError::Unreadable { id, error })?;
-    record.journal.replay().map_err(|error| StoreError::Corrupt { id, error })?;
-    Ok(record)
+/// Requests that were sent and are not over, by request id: JSON of a
+/// [`Start`](leverframe_core::start::Start).
+pub(crate) const STARTS: TableDefinition<'_, [u8; 16], &[u8]> = TableDefinition::new("starts");
+
+/// The runs of the index by number: level, first row, row after the last,
+/// latest end of a request in it (Unix milliseconds).
+pub(crate) const RUNS: TableDefinition<'_, u64, (u8, u64, u64, u64)> = TableDefinition::new("runs");
+
+/// Pages of postings by run, first term and first row. See [`crate::index`].
+pub(crate) const POSTINGS: TableDefinition<'_, (u64, u64, u64), &[u8]> = TableDefinition::new("postings");
+
+/// By the minute in which requests ended: the lowest and the highest of their rows.
+pub(crate) const MINUTES: TableDefinition<'_, u64, (u64, u64)> = TableDefinition::new("minutes");
+
+/// Rollups as JSON by period, its start (Unix seconds), provider and model.
+pub(crate) const ROLLUPS: TableDefinition<'_, (u8, u64, &str, &str), &[u8]> = TableDefinition::new("rollups");
+
+/// Makes all tables, so that readers find them.
+pub(crate) fn create(transaction: &WriteTransaction) -> Result<(), StoreError> {
+    transaction.open_table(ROWS).map_err(StoreError::open)?;
+    transaction.open_table(STARTS).map_err(StoreError::open)?;
+    transaction.open_table(RUNS).map_err(StoreError::open)?;
+    transaction.open_table(POSTINGS).map_err(StoreError::open)?;
+    transaction.open_table(MINUTES).map_err(StoreError::open)?;
+    transaction.open_table(ROLLUPS).map_err(StoreError::open)?;
+    let mut meta = transaction.open_table(META).map_err(StoreError::open)?;
+    meta.insert(VERSION_KEY, VERSION).map_err(StoreError::open)?;
+    Ok(())
+}
+
+/// The next number of a kind, and that it is taken `count` times.
+pub(crate) fn take_numbers(
+    transaction: &WriteTransaction,
+    name: &str,
+    count: u64,
+) -> Result<u64, redb::Error> {
+    let mut meta = transaction.open_table(META)?;
+    let next = meta.get(name)?.map_or(0, |number| number.value());
+    meta.insert(name, next.saturating_add(count))?;
+    Ok(next)
 }

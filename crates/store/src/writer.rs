@@ -1,72 +1,210 @@
 //! The one thread that writes.
+//!
+//! It takes what waits in the queue, writes all of it in one commit, and tells
+//! whoever waits for it. Between two commits it sleeps for the length of the
+//! group window instead of waiting on the queue, so that a request that hands
+//! something over wakes nobody and pays for no system call; only the first one
+//! after a quiet time does.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-    mpsc::{Receiver, SyncSender},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::Receiver,
+    },
+    time::Duration,
 };
 
-use leverframe_core::record::Record;
-use redb::Database;
+use leverframe_core::{record::Record, start::Start};
+use redb::Durability as Sync;
+use tokio::sync::oneshot;
 
-use crate::{StoreError, schema};
+use crate::{
+    Durability, StoreError,
+    batch::{Batch, Written},
+    file::{File, guarded},
+};
 
-/// Most records that wait to be written.
-pub(crate) const QUEUE: usize = 16_384;
-/// Most records in one commit.
+/// Most starts and records in one commit.
 const BATCH: usize = 1_024;
+
+/// How long records are gathered between two commits.
+const GROUP_WINDOW: Duration = Duration::from_millis(2);
+
+/// Commits in a row without anything to write before the thread waits on the queue.
+const QUIET: u32 = 50;
+
+/// How long the disk is left alone after it failed, at first and at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What the thread is asked to do.
 pub(crate) enum Job {
-    Write(Arc<Record>),
-    /// Answer when everything before it is on disk.
-    Flush(SyncSender<()>),
+    /// A request is sent. Who waits for it to be on disk is told.
+    Start(Arc<Start>, Option<oneshot::Sender<bool>>),
+    /// A request is over.
+    End(Arc<Record>),
+    /// Answer when everything before it is on disk, or cannot be put there.
+    Flush(std::sync::mpsc::SyncSender<bool>),
 }
 
-/// What did not make it into the file.
+/// What became of what was handed over.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
+    /// Records that are in the file.
+    pub(crate) written: AtomicU64,
     /// The queue was full.
     pub(crate) shed: AtomicU64,
-    /// The disk or the record was at fault.
+    /// The disk was at fault when the log was closed.
     pub(crate) failed: AtomicU64,
+    /// The record was at fault.
+    pub(crate) set_aside: AtomicU64,
+    /// Jobs that were handed over.
+    pub(crate) queued: AtomicU64,
+    /// Jobs that were done.
+    pub(crate) done: AtomicU64,
+    /// Whether the last commit failed.
+    pub(crate) failing: AtomicBool,
+    /// Whether the log is being closed.
+    pub(crate) closing: AtomicBool,
 }
 
-/// Writes until every sender is gone.
-pub(crate) fn run(database: &Database, jobs: &Receiver<Job>, counters: &Counters) {
-    while let Ok(first) = jobs.recv() {
-        let mut batch = Vec::new();
-        let mut waiting = Vec::new();
-        for job in std::iter::once(first).chain(jobs.try_iter()).take(BATCH) {
-            match job {
-                Job::Write(record) => batch.push(record),
-                Job::Flush(done) => waiting.push(done),
+pub(crate) struct Writer {
+    pub(crate) file: Arc<File>,
+    pub(crate) jobs: Receiver<Job>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) durability: Durability,
+    /// Told of every commit.
+    pub(crate) committed: Arc<tokio::sync::watch::Sender<u64>>,
+}
+
+/// What waits for one commit.
+#[derive(Default)]
+struct Group {
+    batch: Batch,
+    jobs: u64,
+    strict: Vec<oneshot::Sender<bool>>,
+    flushes: Vec<std::sync::mpsc::SyncSender<bool>>,
+}
+
+impl Group {
+    fn add(&mut self, job: Job) {
+        self.jobs += 1;
+        match job {
+            Job::Start(start, done) => {
+                self.batch.start(start);
+                self.strict.extend(done);
+            }
+            Job::End(record) => self.batch.end(record),
+            Job::Flush(done) => self.flushes.push(done),
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.batch.len() >= BATCH
+    }
+
+    fn tell(self, written: bool) {
+        // Whoever asked may have gone.
+        for done in self.strict {
+            let _ = done.send(written);
+        }
+        for done in self.flushes {
+            let _ = done.send(written);
+        }
+    }
+}
+
+impl Writer {
+    /// Writes until every sender is gone.
+    pub(crate) fn run(self) {
+        let mut quiet = 0;
+        loop {
+            let mut group = Group::default();
+            if quiet >= QUIET {
+                let Ok(first) = self.jobs.recv() else { return };
+                group.add(first);
+            }
+            let open = self.gather(&mut group);
+            quiet = if group.jobs == 0 { quiet.saturating_add(1) } else { 0 };
+            let urgent = group.is_full() || self.durability == Durability::Strict;
+            self.commit(group);
+            if !open {
+                return;
+            }
+            if !urgent {
+                // Whoever is in a hurry wakes it.
+                std::thread::park_timeout(GROUP_WINDOW);
             }
         }
-        if write(database, &batch).is_err() {
-            let lost = u64::try_from(batch.len()).unwrap_or(u64::MAX);
-            counters.failed.fetch_add(lost, Ordering::Relaxed);
-        }
-        for done in waiting {
-            let _ = done.send(()); // whoever asked may have gone
-        }
     }
-}
 
-fn write(database: &Database, batch: &[Arc<Record>]) -> Result<(), StoreError> {
-    if batch.is_empty() {
-        return Ok(());
-    }
-    let mut transaction = database.begin_write().map_err(StoreError::write)?;
-    // A crashed file then opens in milliseconds rather than being scanned.
-    transaction.set_quick_repair(true);
-    {
-        let mut table = transaction.open_table(schema::REQUESTS).map_err(StoreError::write)?;
-        for record in batch {
-            // A record is plain data: numbers, strings and lists of them.
-            let Ok(json) = serde_json::to_vec(record) else { continue };
-            table.insert(record.id.as_bytes(), json.as_slice()).map_err(StoreError::write)?;
+    /// Takes what waits. Whether more may come.
+    fn gather(&self, group: &mut Group) -> bool {
+        while !group.is_full() {
+            match self.jobs.try_recv() {
+                Ok(job) => group.add(job),
+                Err(std::sync::mpsc::TryRecvError::Empty) => return true,
+                Err(std::sync::mpsc::TryRecvError::Disconnected) => return group.is_full(),
+            }
         }
+        true
     }
-    transaction.commit().map_err(StoreError::write)
+
+    /// Writes a group, as often as it takes. While the disk fails, whoever
+    /// waits is told so, and the rest is kept.
+    fn commit(&self, mut group: Group) {
+        let mut pause = FIRST_PAUSE;
+        let jobs = group.jobs;
+        loop {
+            let flushed = !group.flushes.is_empty();
+            match self.try_commit(&group.batch, flushed) {
+                Ok(written) => {
+                    self.counters.failing.store(false, Ordering::Relaxed);
+                    self.counters.written.fetch_add(written.rows, Ordering::Relaxed);
+                    self.counters.set_aside.fetch_add(written.set_aside, Ordering::Relaxed);
+                    group.tell(true);
+                    if written.rows > 0 {
+                        self.committed.send_modify(|commits| *commits += 1);
+                    }
+                    break;
+                }
+                Err(_) => {
+                    self.counters.failing.store(true, Ordering::Relaxed);
+                    let batch = std::mem::take(&mut group.batch);
+                    group.tell(false);
+                    group = Group { batch, ..Group::default() };
+                    if self.counters.closing.load(Ordering::Relaxed) {
+                        let lost = u64::try_from(group.batch.ended()).unwrap_or(u64::MAX);
+                        self.counters.failed.fetch_add(lost, Ordering::Relaxed);
+                        break;
+                    }
+                    std::thread::park_timeout(pause);
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    // The database asks to be opened again after a failure. A file that
+                    // cannot be opened is tried again in the next turn.
+                    let _ = self.file.reopen();
+                }
+            }
+        }
+        self.counters.done.fetch_add(jobs, Ordering::Relaxed);
+    }
+
+    fn try_commit(&self, batch: &Batch, flush: bool) -> Result<Written, StoreError> {
+        if batch.is_empty() && !(flush && self.durability == Durability::Off) {
+            return Ok(Written::default());
+        }
+        guarded(|| {
+            let database = self.file.database()?;
+            let mut transaction = database.begin_write().map_err(StoreError::write)?;
+            // A crashed file then opens in milliseconds rather than being scanned.
+            transaction.set_quick_repair(true);
+            if self.durability == Durability::Off && !flush {
+                transaction.set_durability(Sync::None).map_err(StoreError::write)?;
+            }
+            let written = batch.write(&transaction).map_err(StoreError::write)?;
+            transaction.commit().map_err(StoreError::write)?;
+            Ok(written)
+        })
+    }
 }

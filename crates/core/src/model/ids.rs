@@ -1,6 +1,6 @@
 //! Names and identifiers.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -174,6 +174,16 @@ impl RequestId {
     /// From sixteen bytes.
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes))
+    }
+
+    /// When it was made, to the millisecond (RFC 9562, section 5.7). The epoch
+    /// for an id that does not say.
+    pub fn created_at(&self) -> Timestamp {
+        let Some(at) = self.0.get_timestamp().filter(|_| self.0.get_version_num() == 7) else {
+            return Timestamp::EPOCH;
+        };
+        let (seconds, nanos) = at.to_unix();
+        Timestamp::EPOCH + Duration::new(seconds, nanos)
     }
 }
 

@@ -1,12 +1,16 @@
 //! `leverframe demo`.
 
+mod questions;
 mod scenes;
 mod stage;
 
 use std::{path::PathBuf, sync::Arc};
 
 use anstream::println;
-use leverframe_router::{Request, Router, store::Log};
+use leverframe_router::{
+    Request, Router,
+    store::{Log, Query},
+};
 
 use crate::{
     chain,
@@ -46,10 +50,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Problem> {
     show::note("From the log, newest last; each journal was replayed against the transition table:");
     let log = stage.strike().await;
     log.flush().map_err(|error| chain(&error))?;
-    let newest = log.newest(100).map_err(|error| chain(&error))?;
-    let mut records = newest.into_iter().collect::<Result<Vec<_>, _>>().map_err(|error| chain(&error))?;
+    let newest = log.reader().newest(&Query::all(), None, 100).map_err(|error| chain(&error))?;
+    let mut records = questions::records(newest.records)?;
     records.reverse();
     show::records(records.iter());
+    questions::ask(log.reader())?;
     if let Some(path) = arguments.log {
         show::note(&format!("The log is in {0}; look again with: leverframe logs {0}", path.display()));
     }
@@ -59,7 +64,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Problem> {
 /// The first scene, with real keys.
 async fn real(arguments: &Arguments, log: Arc<Log>) -> Result<(), Problem> {
     let builder = Router::builder().from_env().map_err(|error| chain(&error))?;
-    let router = builder.recorder(log).build().map_err(|error| chain(&error))?;
+    let router = builder.log(log).build().map_err(|error| chain(&error))?;
     show::scene(1, "A streamed answer", "From the real providers, with the keys in the environment.");
     let request = Request::new(&arguments.model).user(&arguments.prompt);
     match stage::tell(&router, request).await {

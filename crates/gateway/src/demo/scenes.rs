@@ -1,4 +1,4 @@
-//! The five scenes. Each uses a model of its own, so that the breaker of one
+//! The first five scenes. Each uses a model of its own, so that the breaker of one
 //! does not play into another.
 
 use std::{sync::Arc, time::Duration};

@@ -39,7 +39,7 @@ impl Stage {
                 open_for: OPEN_FOR,
                 ..BreakerConfig::default()
             })
-            .recorder(Arc::clone(&log) as _)
+            .log(Arc::clone(&log))
             .build()
             .map_err(|error| chain(&error))?;
         Ok(Self { emulator, router, log })

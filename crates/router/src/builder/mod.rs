@@ -14,6 +14,7 @@ use leverframe_core::{
     time::Clock,
 };
 use leverframe_http::transport::{Carrier, Clocks, Transport, TransportConfig};
+use leverframe_store::Log;
 
 use crate::{
     Hedging, Model, Observer, Policy, Provider, Queueing, Router, StreamSettings,
@@ -212,6 +213,13 @@ impl Builder {
     pub fn recorder(mut self, recorder: Arc<dyn Recorder>) -> Self {
         self.recorders.push(recorder);
         self
+    }
+
+    /// Keeps a durable log: every request is written to it when it is sent and
+    /// when it is over. With [`Durability::Strict`](crate::store::Durability) a
+    /// request that cannot be written down is not sent.
+    pub fn log(self, log: Arc<Log>) -> Self {
+        self.recorder(log)
     }
 
     /// Tells `observer` what happens, as it happens.

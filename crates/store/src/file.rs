@@ -1,0 +1,77 @@
+//! Opening the file, and keeping its faults from being ours.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use redb::{Builder, ConcurrencyMode, Database, ReadOnlyDatabase, ReadTransaction, ReadableDatabase};
+
+use crate::{StoreError, migrate};
+
+/// Memory for the file's pages, unless configured. The library's default is a gibibyte.
+pub(crate) const CACHE_BYTES: usize = 16 << 20;
+
+/// Does something with the database. It panics on some damaged pages, which is
+/// an error of the file to us and no reason to end the process.
+pub(crate) fn guarded<T>(act: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    // The database is given up by whoever hears of the damage: nothing half made is used on.
+    catch_unwind(AssertUnwindSafe(act)).unwrap_or(Err(StoreError::Damaged))
+}
+
+fn builder(cache_bytes: usize) -> Builder {
+    let mut builder = Database::builder();
+    // Other processes may read while one writes.
+    builder.set_cache_size(cache_bytes).set_concurrency_mode(ConcurrencyMode::SingleWriter);
+    builder
+}
+
+/// The file, opened for writing. It is closed and opened again when the disk
+/// has failed, as the database asks for.
+#[derive(Debug)]
+pub(crate) struct File {
+    path: PathBuf,
+    cache_bytes: usize,
+    database: RwLock<Option<Arc<Database>>>,
+}
+
+impl File {
+    /// Opens the file, or makes it, and brings it up to date.
+    pub(crate) fn open(path: &Path, cache_bytes: usize) -> Result<Self, StoreError> {
+        let file = Self { path: path.to_owned(), cache_bytes, database: RwLock::new(None) };
+        file.reopen()?;
+        Ok(file)
+    }
+
+    /// Closes it and opens it again.
+    pub(crate) fn reopen(&self) -> Result<(), StoreError> {
+        let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        *slot = None; // whoever reads still holds it open; then the next try is the one
+        *slot = Some(guarded(|| {
+            let database = builder(self.cache_bytes).create(&self.path).map_err(StoreError::open)?;
+            migrate::bring_up_to_date(&database)?;
+            Ok(Arc::new(database))
+        })?);
+        Ok(())
+    }
+
+    /// The database, unless it could not be opened again.
+    pub(crate) fn database(&self) -> Result<Arc<Database>, StoreError> {
+        let slot = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        slot.clone().ok_or(StoreError::Damaged)
+    }
+
+    pub(crate) fn begin_read(&self) -> Result<ReadTransaction, StoreError> {
+        guarded(|| self.database()?.begin_read().map_err(StoreError::read))
+    }
+}
+
+/// The file, opened for reading only, while another process may write to it.
+pub(crate) fn open_read_only(path: &Path) -> Result<ReadOnlyDatabase, StoreError> {
+    guarded(|| {
+        let database = builder(CACHE_BYTES).open_read_only(path).map_err(StoreError::open)?;
+        migrate::check(&database.begin_read().map_err(StoreError::read)?)?;
+        Ok(database)
+    })
+}

@@ -1,0 +1,72 @@
+//! A record as the bytes of a row.
+//!
+//! A row is the record's JSON, compressed with LZ4 against a dictionary: a
+//! typical record. Most of a record is field names and the shapes between them,
+//! so each row shrinks to about a fifth by itself and can be read by itself.
+//! JSON, because fields may be added to a record without a migration.
+
+use leverframe_core::{model::RequestId, record::Record};
+
+use crate::StoreError;
+
+/// Rows of version 2 were written against exactly these bytes. Never edit the
+/// file: add another and another first byte.
+const DICTIONARY: &[u8] = include_bytes!("dictionary_1.json");
+
+/// The first byte of a row that is plain JSON.
+const PLAIN: u8 = 0;
+
+/// The first byte of a row that was written against [`DICTIONARY`].
+const WITH_DICTIONARY_1: u8 = 1;
+
+/// Most bytes a row may have when it is unpacked: a corrupt length must not
+/// take the memory. A record holds no content, so none comes near.
+const MOST: usize = 16 << 20;
+
+/// Packs a record.
+pub(crate) fn pack(record: &Record) -> Result<Vec<u8>, serde_json::Error> {
+    let json = serde_json::to_vec(record)?;
+    let mut row = vec![WITH_DICTIONARY_1];
+    row.extend(lz4_flex::block::compress_prepend_size_with_dict(&json, DICTIONARY));
+    Ok(row)
+}
+
+/// A row of bytes that are no record, kept for whoever can read them.
+pub(crate) fn unreadable(bytes: &[u8]) -> Vec<u8> {
+    [&[PLAIN], bytes].concat()
+}
+
+/// Unpacks a row, and checks that it can have happened.
+pub(crate) fn unpack(number: u64, row: &[u8]) -> Result<Record, StoreError> {
+    let json = json(row).ok_or(StoreError::Unreadable { row: number, error: None })?;
+    let record: Record = serde_json::from_slice(&json)
+        .map_err(|error| StoreError::Unreadable { row: number, error: Some(error) })?;
+    match record.journal.replay() {
+        Ok(_) => Ok(record),
+        Err(error) => Err(StoreError::Corrupt { id: record.id, error }),
+    }
+}
+
+/// The id of a row's request, whatever else is in it.
+pub(crate) fn id(row: &[u8]) -> Option<RequestId> {
+    #[derive(serde::Deserialize)]
+    struct Identified {
+        id: RequestId,
+    }
+    let identified: Identified = serde_json::from_slice(&json(row)?).ok()?;
+    Some(identified.id)
+}
+
+fn json(row: &[u8]) -> Option<Vec<u8>> {
+    let (&kind, packed) = row.split_first()?;
+    match kind {
+        PLAIN => return Some(packed.to_vec()),
+        WITH_DICTIONARY_1 => {}
+        _ => return None,
+    }
+    let length = u32::from_le_bytes(*packed.first_chunk()?);
+    if usize::try_from(length).ok()? > MOST {
+        return None;
+    }
+    lz4_flex::block::decompress_size_prepended_with_dict(packed, DICTIONARY).ok()
+}

@@ -1,0 +1,72 @@
+//! How a log is kept.
+
+/// When what was handed over is safe on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// Before a request is sent, it is on disk that it was. A request that
+    /// cannot be written down is not sent. Costs each request a flush of the
+    /// disk, shared with those that come at the same time.
+    Strict,
+    /// Within milliseconds: a crash of the machine may take what was handed over
+    /// since the last commit. Requests never wait.
+    #[default]
+    Group,
+    /// When the system likes, and when the log is flushed or closed. A crash of
+    /// the process or the machine may take all since then; the file stays whole.
+    Off,
+}
+
+/// What happens to a record when the queue is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenFull {
+    /// It is dropped, and counted: see [`Health::shed`](crate::Health::shed).
+    #[default]
+    Shed,
+    /// Whoever hands it over waits, on its thread, until there is room; unless
+    /// the disk fails, for then it is dropped and counted. For batch work.
+    Block,
+}
+
+/// How a log is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// When what was handed over is safe on disk.
+    pub durability: Durability,
+    /// What happens to a record when the queue is full.
+    pub when_full: WhenFull,
+    /// Starts and records that may wait to be written; at least 1.
+    pub queue: usize,
+    /// Bytes of the file's pages that are kept in memory.
+    pub cache_bytes: usize,
+}
+
+impl Default for Settings {
+    /// In groups, shedding, 16 384 in the queue, 16 MiB of pages.
+    fn default() -> Self {
+        Self {
+            durability: Durability::default(),
+            when_full: WhenFull::default(),
+            queue: 16_384,
+            cache_bytes: crate::file::CACHE_BYTES,
+        }
+    }
+}
+
+/// How a log is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Health {
+    /// Whether the last commit failed. Records are kept and tried again, as
+    /// many as the queue holds.
+    pub failing: bool,
+    /// Starts and records that wait to be written.
+    pub waiting: u64,
+    /// Records that were written since the log was opened.
+    pub written: u64,
+    /// Records and starts that were dropped because the queue was full.
+    pub shed: u64,
+    /// Records that could not be written by the time the log was closed.
+    pub failed: u64,
+    /// Records that were no JSON, and were left out for the rest's sake.
+    pub set_aside: u64,
+}

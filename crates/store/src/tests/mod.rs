@@ -1,0 +1,5 @@
+//! Tests of the log as a whole.
+
+mod crash;
+mod model;
+mod sample;
