@@ -6,7 +6,9 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use redb::{Builder, ConcurrencyMode, Database, ReadOnlyDatabase, ReadTransaction, ReadableDatabase};
+use redb::{
+    Builder, ConcurrencyMode, Database, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, WriteTransaction,
+};
 
 use crate::{StoreError, migrate};
 
@@ -34,12 +36,20 @@ pub(crate) struct File {
     path: PathBuf,
     cache_bytes: usize,
     database: RwLock<Option<Arc<Database>>>,
+    #[cfg(test)]
+    pub(crate) broken: std::sync::atomic::AtomicBool,
 }
 
 impl File {
     /// Opens the file, or makes it, and brings it up to date.
     pub(crate) fn open(path: &Path, cache_bytes: usize) -> Result<Self, StoreError> {
-        let file = Self { path: path.to_owned(), cache_bytes, database: RwLock::new(None) };
+        let file = Self {
+            path: path.to_owned(),
+            cache_bytes,
+            database: RwLock::new(None),
+            #[cfg(test)]
+            broken: false.into(),
+        };
         file.reopen()?;
         Ok(file)
     }
@@ -60,6 +70,16 @@ impl File {
     pub(crate) fn database(&self) -> Result<Arc<Database>, StoreError> {
         let slot = self.database.read().unwrap_or_else(PoisonError::into_inner);
         slot.clone().ok_or(StoreError::Damaged)
+    }
+
+    /// Begins to write.
+    pub(crate) fn begin_write(&self) -> Result<WriteTransaction, StoreError> {
+        #[cfg(test)]
+        if self.broken.load(std::sync::atomic::Ordering::Relaxed) {
+            let full = std::io::Error::new(std::io::ErrorKind::StorageFull, "no space");
+            return Err(StoreError::write(redb::Error::Io(full)));
+        }
+        self.database()?.begin_write().map_err(StoreError::write)
     }
 
     pub(crate) fn begin_read(&self) -> Result<ReadTransaction, StoreError> {

@@ -5,9 +5,10 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
-        mpsc::{SyncSender, TrySendError, sync_channel},
+        mpsc::{RecvTimeoutError, SyncSender, TrySendError, sync_channel},
     },
     thread::JoinHandle,
+    time::Duration,
 };
 
 use leverframe_core::{
@@ -23,6 +24,15 @@ use crate::{
     writer::{Counters, Job, Writer},
 };
 
+/// Why a request is held back, for a person.
+const CANNOT_BE_WRITTEN: &str = "the log cannot be written; check the disk's space and health";
+
+/// How often it is looked for room in a full queue.
+const WAIT_FOR_ROOM: Duration = Duration::from_millis(1);
+
+/// How often who waits for a flush looks whether the disk fails.
+const LOOK_AT_HEALTH: Duration = Duration::from_millis(20);
+
 /// A log of requests in one file.
 ///
 /// It is asked through its [`Reader`]. Dropping it writes what is queued and
@@ -37,6 +47,8 @@ pub struct Log {
     writer: Option<JoinHandle<()>>,
     recovery: Recovery,
     committed: Arc<watch::Sender<u64>>,
+    #[cfg(test)]
+    file: Arc<File>,
 }
 
 impl Log {
@@ -73,8 +85,17 @@ impl Log {
             .name("leverframe-log".to_owned())
             .spawn(move || writer.run())
             .map_err(|error| StoreError::open(redb::Error::Io(error)))?;
-        let reader = Reader::of(file);
-        Ok(Self { reader, settings, jobs: Some(jobs), counters, writer: Some(writer), recovery, committed })
+        Ok(Self {
+            reader: Reader::of(Arc::clone(&file)),
+            settings,
+            jobs: Some(jobs),
+            counters,
+            writer: Some(writer),
+            recovery,
+            committed,
+            #[cfg(test)]
+            file,
+        })
     }
 
     /// What answers questions.
@@ -98,6 +119,7 @@ impl Log {
         let counters = &*self.counters;
         Health {
             failing: counters.failing.load(Ordering::Relaxed),
+            problem: counters.problem(),
             waiting: read(&counters.queued).saturating_sub(read(&counters.done)),
             written: read(&counters.written),
             shed: read(&counters.shed),
@@ -106,7 +128,7 @@ impl Log {
         }
     }
 
-    /// Waits until everything recorded before is on disk.
+    /// Waits until everything recorded before is on disk, or until the disk fails.
     ///
     /// # Errors
     /// [`StoreError::Lost`] when records were shed or could not be written
@@ -116,14 +138,41 @@ impl Log {
         let (done, wait) = sync_channel(1);
         let jobs = self.jobs.as_ref().ok_or(StoreError::Stopped)?;
         self.counters.queued.fetch_add(1, Ordering::Relaxed);
-        jobs.send(Job::Flush(done)).map_err(|_| StoreError::Stopped)?;
+        let mut job = Job::Flush(done);
+        while let Err(error) = jobs.try_send(job) {
+            job = match error {
+                TrySendError::Full(job) if !self.is_failing() => job,
+                TrySendError::Full(_) => {
+                    self.counters.queued.fetch_sub(1, Ordering::Relaxed);
+                    return Err(self.lost());
+                }
+                TrySendError::Disconnected(_) => return Err(StoreError::Stopped),
+            };
+            std::thread::park_timeout(WAIT_FOR_ROOM);
+        }
         self.wake();
-        let written = wait.recv().map_err(|_| StoreError::Stopped)?;
-        let Health { shed, failed, set_aside, waiting, .. } = self.health();
-        match shed.saturating_add(failed).saturating_add(set_aside) {
-            0 if written => Ok(()),
-            0 => Err(StoreError::Lost { records: waiting }),
-            records => Err(StoreError::Lost { records }),
+        let written = loop {
+            match wait.recv_timeout(LOOK_AT_HEALTH) {
+                Ok(written) => break written,
+                Err(RecvTimeoutError::Timeout) if self.is_failing() => return Err(self.lost()),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Err(StoreError::Stopped),
+            }
+        };
+        let Health { shed, failed, set_aside, .. } = self.health();
+        if written && shed == 0 && failed == 0 && set_aside == 0 { Ok(()) } else { Err(self.lost()) }
+    }
+
+    fn is_failing(&self) -> bool {
+        self.counters.failing.load(Ordering::Relaxed)
+    }
+
+    /// What is not in the file, and what may not get there.
+    fn lost(&self) -> StoreError {
+        let Health { failing, waiting, shed, failed, set_aside, .. } = self.health();
+        let waiting = if failing { waiting } else { 0 };
+        StoreError::Lost {
+            records: shed.saturating_add(failed).saturating_add(set_aside).saturating_add(waiting),
         }
     }
 
@@ -133,8 +182,8 @@ impl Log {
         self.counters.queued.fetch_add(1, Ordering::Relaxed);
         let handed_over = match jobs.try_send(job) {
             Ok(()) => true,
-            Err(TrySendError::Full(job)) if self.blocks() => jobs.send(job).is_ok(),
-            Err(_) => false,
+            Err(TrySendError::Full(job)) => self.insist(jobs, job),
+            Err(TrySendError::Disconnected(_)) => false,
         };
         if !handed_over {
             self.counters.queued.fetch_sub(1, Ordering::Relaxed);
@@ -143,8 +192,25 @@ impl Log {
         handed_over
     }
 
-    fn blocks(&self) -> bool {
-        self.settings.when_full == WhenFull::Block && !self.counters.failing.load(Ordering::Relaxed)
+    /// Waits for room, where that is what the settings say, and gives up when
+    /// the disk fails: then there may be none for long.
+    #[expect(clippy::disallowed_methods, reason = "whoever chose to block wants its thread held")]
+    fn insist(&self, jobs: &SyncSender<Job>, mut job: Job) -> bool {
+        while self.settings.when_full == WhenFull::Block && !self.is_failing() {
+            std::thread::sleep(WAIT_FOR_ROOM);
+            job = match jobs.try_send(job) {
+                Ok(()) => return true,
+                Err(TrySendError::Full(job)) => job,
+                Err(TrySendError::Disconnected(_)) => return false,
+            };
+        }
+        false
+    }
+
+    /// Makes the disk fail, or mends it.
+    #[cfg(test)]
+    pub(crate) fn break_disk(&self, broken: bool) {
+        self.file.broken.store(broken, Ordering::Relaxed);
     }
 
     fn wake(&self) {
@@ -168,6 +234,9 @@ impl Recorder for Log {
             self.hand_over(Job::Start(Arc::clone(start), None));
             return None;
         }
+        if self.is_failing() {
+            return Some(Hold::new(async { Err(NotRecorded(CANNOT_BE_WRITTEN.to_owned())) }));
+        }
         let (done, written) = oneshot::channel();
         let handed_over = self.hand_over(Job::Start(Arc::clone(start), Some(done)));
         self.wake();
@@ -175,9 +244,7 @@ impl Recorder for Log {
             match handed_over {
                 false => Err(NotRecorded("the log's queue is full".to_owned())),
                 true if written.await == Ok(true) => Ok(()),
-                true => Err(NotRecorded(
-                    "the log cannot be written; check the disk's space and health".to_owned(),
-                )),
+                true => Err(NotRecorded(CANNOT_BE_WRITTEN.to_owned())),
             }
         }))
     }
@@ -186,8 +253,8 @@ impl Recorder for Log {
 impl Drop for Log {
     fn drop(&mut self) {
         self.counters.closing.store(true, Ordering::Relaxed);
-        self.wake();
         self.jobs = None; // the writer ends when it has written what is queued
+        self.wake();
         if let Some(writer) = self.writer.take() {
             let _ = writer.join(); // a panic of the writer has been printed by itself
         }

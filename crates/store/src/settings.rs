@@ -7,12 +7,12 @@ pub enum Durability {
     /// cannot be written down is not sent. Costs each request a flush of the
     /// disk, shared with those that come at the same time.
     Strict,
-    /// Within milliseconds: a crash of the machine may take what was handed over
-    /// since the last commit. Requests never wait.
+    /// Within milliseconds, unless the disk is slower than that: a crash may
+    /// take what was handed over since the last commit. Requests never wait.
     #[default]
     Group,
-    /// When the system likes, and when the log is flushed or closed. A crash of
-    /// the process or the machine may take all since then; the file stays whole.
+    /// Within a second, in large groups, and when the log is flushed or closed.
+    /// A crash of the process may take as much; the file stays whole.
     Off,
 }
 
@@ -53,12 +53,14 @@ impl Default for Settings {
 }
 
 /// How a log is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Health {
     /// Whether the last commit failed. Records are kept and tried again, as
     /// many as the queue holds.
     pub failing: bool,
+    /// Why the last commit failed that did, if one did since the log was opened.
+    pub problem: Option<String>,
     /// Starts and records that wait to be written.
     pub waiting: u64,
     /// Records that were written since the log was opened.

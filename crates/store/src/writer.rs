@@ -8,7 +8,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::Receiver,
     },
@@ -16,7 +16,6 @@ use std::{
 };
 
 use leverframe_core::{record::Record, start::Start};
-use redb::Durability as Sync;
 use tokio::sync::oneshot;
 
 use crate::{
@@ -27,9 +26,13 @@ use crate::{
 
 /// Most starts and records in one commit.
 const BATCH: usize = 1_024;
+/// The same where nobody minds losing some.
+const LARGE_BATCH: usize = 8_192;
 
 /// How long records are gathered between two commits.
 const GROUP_WINDOW: Duration = Duration::from_millis(2);
+/// The same where nobody minds losing some.
+const LONG_WINDOW: Duration = Duration::from_secs(1);
 
 /// Commits in a row without anything to write before the thread waits on the queue.
 const QUIET: u32 = 50;
@@ -65,8 +68,23 @@ pub(crate) struct Counters {
     pub(crate) done: AtomicU64,
     /// Whether the last commit failed.
     pub(crate) failing: AtomicBool,
+    /// Why, or why the last one did that failed.
+    problem: Mutex<Option<String>>,
     /// Whether the log is being closed.
     pub(crate) closing: AtomicBool,
+}
+
+impl Counters {
+    fn fails_with(&self, error: &StoreError) {
+        let reason = std::error::Error::source(error).map(|source| format!(": {source}"));
+        let text = format!("{error}{}", reason.unwrap_or_default());
+        *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+    }
+
+    /// Why the last commit failed that did.
+    pub(crate) fn problem(&self) -> Option<String> {
+        self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 pub(crate) struct Writer {
@@ -100,10 +118,6 @@ impl Group {
         }
     }
 
-    fn is_full(&self) -> bool {
-        self.batch.len() >= BATCH
-    }
-
     fn tell(self, written: bool) {
         // Whoever asked may have gone.
         for done in self.strict {
@@ -127,25 +141,40 @@ impl Writer {
             }
             let open = self.gather(&mut group);
             quiet = if group.jobs == 0 { quiet.saturating_add(1) } else { 0 };
-            let urgent = group.is_full() || self.durability == Durability::Strict;
+            let urgent = self.is_full(&group) || self.durability == Durability::Strict;
             self.commit(group);
             if !open {
                 return;
             }
             if !urgent {
-                // Whoever is in a hurry wakes it.
-                std::thread::park_timeout(GROUP_WINDOW);
+                self.pause();
             }
         }
     }
 
+    /// Lets records gather. Whoever is in a hurry wakes it.
+    fn pause(&self) {
+        std::thread::park_timeout(match self.durability {
+            Durability::Strict | Durability::Group => GROUP_WINDOW,
+            Durability::Off => LONG_WINDOW,
+        });
+    }
+
+    fn is_full(&self, group: &Group) -> bool {
+        let most = match self.durability {
+            Durability::Strict | Durability::Group => BATCH,
+            Durability::Off => LARGE_BATCH,
+        };
+        group.batch.len() >= most
+    }
+
     /// Takes what waits. Whether more may come.
     fn gather(&self, group: &mut Group) -> bool {
-        while !group.is_full() {
+        while !self.is_full(group) {
             match self.jobs.try_recv() {
                 Ok(job) => group.add(job),
                 Err(std::sync::mpsc::TryRecvError::Empty) => return true,
-                Err(std::sync::mpsc::TryRecvError::Disconnected) => return group.is_full(),
+                Err(std::sync::mpsc::TryRecvError::Disconnected) => return false,
             }
         }
         true
@@ -157,8 +186,7 @@ impl Writer {
         let mut pause = FIRST_PAUSE;
         let jobs = group.jobs;
         loop {
-            let flushed = !group.flushes.is_empty();
-            match self.try_commit(&group.batch, flushed) {
+            match self.try_commit(&group.batch) {
                 Ok(written) => {
                     self.counters.failing.store(false, Ordering::Relaxed);
                     self.counters.written.fetch_add(written.rows, Ordering::Relaxed);
@@ -169,7 +197,8 @@ impl Writer {
                     }
                     break;
                 }
-                Err(_) => {
+                Err(error) => {
+                    self.counters.fails_with(&error);
                     self.counters.failing.store(true, Ordering::Relaxed);
                     let batch = std::mem::take(&mut group.batch);
                     group.tell(false);
@@ -190,18 +219,14 @@ impl Writer {
         self.counters.done.fetch_add(jobs, Ordering::Relaxed);
     }
 
-    fn try_commit(&self, batch: &Batch, flush: bool) -> Result<Written, StoreError> {
-        if batch.is_empty() && !(flush && self.durability == Durability::Off) {
+    fn try_commit(&self, batch: &Batch) -> Result<Written, StoreError> {
+        if batch.is_empty() {
             return Ok(Written::default());
         }
         guarded(|| {
-            let database = self.file.database()?;
-            let mut transaction = database.begin_write().map_err(StoreError::write)?;
+            let mut transaction = self.file.begin_write()?;
             // A crashed file then opens in milliseconds rather than being scanned.
             transaction.set_quick_repair(true);
-            if self.durability == Durability::Off && !flush {
-                transaction.set_durability(Sync::None).map_err(StoreError::write)?;
-            }
             let written = batch.write(&transaction).map_err(StoreError::write)?;
             transaction.commit().map_err(StoreError::write)?;
             Ok(written)
