@@ -4,11 +4,7 @@
 //! `LOG_REQUESTS` sets how many requests the file of the questions holds
 //! (100 000, unless set).
 
-use std::{
-    path::Path,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use leverframe_core::{
@@ -18,6 +14,7 @@ use leverframe_core::{
     time::Timestamp,
 };
 use leverframe_store::{Durability, Log, Query, Settings, WhenFull};
+use tokio::time::Instant;
 
 const NOW: u64 = 1_795_000_000_000_000_000;
 
@@ -47,7 +44,7 @@ fn record(number: u64) -> (Arc<Start>, Arc<Record>) {
     };
     let usage = usage(900 + mixed % 4_000, 40 + mixed % 900);
     let took = 400_000_000 + mixed % 2_000_000_000;
-    let failed = number % 50 == 0;
+    let failed = number.is_multiple_of(50);
     let failure = failed.then(|| {
         serde_json::json!({"kind": "overloaded", "status": 529, "message": "Overloaded", "retry_after": null})
     });
@@ -167,7 +164,7 @@ fn hand_over(criterion: &mut Criterion) {
     let mut times: Vec<_> = records
         .iter()
         .map(|(_, record)| {
-            std::thread::sleep(Duration::from_micros(200));
+            std::thread::park_timeout(Duration::from_micros(200));
             let began = Instant::now();
             log.record(record);
             began.elapsed()
