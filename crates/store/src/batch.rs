@@ -10,6 +10,7 @@ use crate::{
     rollup::Deltas,
     row, schema,
     terms::{self, Term},
+    times::Times,
 };
 
 /// Requests that were sent and requests that are over, to be written together.
@@ -105,7 +106,7 @@ struct Rows<'t> {
     /// The latest end of a request, in Unix milliseconds.
     latest: u64,
     postings: Vec<Posting>,
-    minutes: HashMap<u64, (u64, u64)>,
+    times: Times,
     deltas: Deltas,
     hashes: Vec<u64>,
 }
@@ -121,7 +122,7 @@ impl<'t> Rows<'t> {
             set_aside: 0,
             latest: 0,
             postings: Vec::new(),
-            minutes: HashMap::new(),
+            times: Times::default(),
             deltas: Deltas::default(),
             hashes: Vec::new(),
         })
@@ -139,7 +140,7 @@ impl<'t> Rows<'t> {
         self.postings.extend(self.hashes.iter().map(|term| Posting { term: *term, row }));
         let millis = record.ended_at.unix_millis();
         self.latest = self.latest.max(millis);
-        self.minutes.entry(millis / 60_000).or_insert((row, row)).1 = row;
+        self.times.note(millis / 1_000, row);
         self.deltas.add(record);
         Ok(())
     }
@@ -174,23 +175,11 @@ impl<'t> Rows<'t> {
             schema::take_numbers(self.transaction, schema::NEXT_ROW, rows)?;
             let span = (self.first, self.next);
             index::write_run(self.transaction, span, self.latest, &mut self.postings)?;
-            self.write_minutes()?;
+            self.times.write(self.transaction)?;
             let lowest = self.table.first()?.map_or(self.next, |(row, _)| row.value());
             index::merge_full_levels(self.transaction, lowest)?;
         }
         self.deltas.write(self.transaction)?;
         Ok(Written { rows, set_aside: self.set_aside })
-    }
-
-    fn write_minutes(&self) -> Result<(), redb::Error> {
-        let mut minutes = self.transaction.open_table(schema::MINUTES)?;
-        for (&minute, &(first, last)) in &self.minutes {
-            let (first, last) = match minutes.get(minute)?.map(|rows| rows.value()) {
-                Some((lowest, highest)) => (lowest.min(first), highest.max(last)),
-                None => (first, last),
-            };
-            minutes.insert(minute, (first, last))?;
-        }
-        Ok(())
     }
 }

@@ -33,6 +33,7 @@ mod settings;
 mod terms;
 #[cfg(test)]
 mod tests;
+mod times;
 mod views;
 mod writer;
 

@@ -119,8 +119,12 @@ impl Query {
             && self.tag.as_ref().is_none_or(|tag| record.tags.contains(tag))
             && self.state.is_none_or(|state| State::of(record) == state)
             && self.code.is_none_or(failed_with)
-            && self.since.is_none_or(|since| record.ended_at >= since)
-            && self.until.is_none_or(|until| record.ended_at < until)
+            && self.includes(record.ended_at)
+    }
+
+    /// Whether what ended then is among what it asks for.
+    pub(crate) fn includes(&self, ended_at: Timestamp) -> bool {
+        self.since.is_none_or(|since| ended_at >= since) && self.until.is_none_or(|until| ended_at < until)
     }
 
     /// What it is looked up by: what the fewest requests have. `None` where

@@ -9,7 +9,7 @@ use crate::{
     Cursor, Page, Period, Query, Rollup, StoreError,
     file::{self, File, guarded},
     index::Newest,
-    row, schema,
+    row, schema, times,
     views::Placed,
 };
 
@@ -182,7 +182,9 @@ fn newest(
     while let Some(number) = numbers.next()? {
         looked_at += 1;
         // A row that was replaced or is too old is gone; its postings go later.
-        if let Some(row) = rows.get(number).map_err(StoreError::read)? {
+        if let Some(row) = rows.get(number).map_err(StoreError::read)?
+            && row::ended_at(row.value()).is_none_or(|ended_at| query.includes(ended_at))
+        {
             let record = row::unpack(number, row.value());
             if record.as_ref().map_or(true, |record| query.matches(record)) {
                 page.records.push(record);
@@ -201,16 +203,11 @@ fn span(transaction: &ReadTransaction, query: &Query) -> Result<(u64, u64), Stor
     if query.since.is_none() && query.until.is_none() {
         return Ok((0, u64::MAX));
     }
-    let minute = |at: Timestamp| at.unix_millis() / 60_000;
-    let since = query.since.map_or(0, minute);
-    let until = query.until.map_or(u64::MAX, minute);
-    let minutes = transaction.open_table(schema::MINUTES).map_err(StoreError::read)?;
-    let mut span = (u64::MAX, 0);
-    for entry in minutes.range(since..=until.max(since)).map_err(StoreError::read)? {
-        let (first, last) = entry.map_err(StoreError::read)?.1.value();
-        span = (span.0.min(first), span.1.max(last.saturating_add(1)));
-    }
-    Ok(span)
+    let second = |at: Timestamp| at.unix_millis() / 1_000;
+    let since = query.since.map_or(0, second);
+    let until = query.until.map_or(u64::MAX, |until| second(until).saturating_add(1));
+    let times = transaction.open_table(schema::TIMES).map_err(StoreError::read)?;
+    times::span(&times, since..until).map_err(StoreError::read)
 }
 
 type Pages = redb::ReadOnlyTable<(u64, u64, u64), &'static [u8]>;

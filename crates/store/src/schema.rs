@@ -34,8 +34,9 @@ pub(crate) const RUNS: TableDefinition<'_, u64, (u8, u64, u64, u64)> = TableDefi
 /// Pages of postings by run, first term and first row. See [`crate::index`].
 pub(crate) const POSTINGS: TableDefinition<'_, (u64, u64, u64), &[u8]> = TableDefinition::new("postings");
 
-/// By the minute in which requests ended: the lowest and the highest of their rows.
-pub(crate) const MINUTES: TableDefinition<'_, u64, (u64, u64)> = TableDefinition::new("minutes");
+/// By length of time and its start (both in seconds, Unix): the lowest and the
+/// highest row of a request that ended in it. See [`crate::times`].
+pub(crate) const TIMES: TableDefinition<'_, (u64, u64), (u64, u64)> = TableDefinition::new("times");
 
 /// Rollups as JSON by period, its start (Unix seconds), provider and model.
 pub(crate) const ROLLUPS: TableDefinition<'_, (u8, u64, &str, &str), &[u8]> = TableDefinition::new("rollups");
@@ -46,7 +47,7 @@ pub(crate) fn create(transaction: &WriteTransaction) -> Result<(), StoreError> {
     transaction.open_table(STARTS).map_err(StoreError::open)?;
     transaction.open_table(RUNS).map_err(StoreError::open)?;
     transaction.open_table(POSTINGS).map_err(StoreError::open)?;
-    transaction.open_table(MINUTES).map_err(StoreError::open)?;
+    transaction.open_table(TIMES).map_err(StoreError::open)?;
     transaction.open_table(ROLLUPS).map_err(StoreError::open)?;
     let mut meta = transaction.open_table(META).map_err(StoreError::open)?;
     meta.insert(VERSION_KEY, VERSION).map_err(StoreError::open)?;
