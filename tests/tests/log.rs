@@ -1,12 +1,12 @@
 //! The log of a router over real sockets: what was sent is in the file, however
 //! it ends.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
 use leverframe_emulator::{Fault, Step};
 use leverframe_router::{
-    ErrorKind, Hold, NotRecorded, Record, Recorder, Start,
+    BreakerConfig, BreakerState, ErrorKind, Hold, Limits, Memory, NotRecorded, Record, Recorder, Start,
     store::{Durability, Log, Query, Reader, Settings, State},
 };
 use leverframe_tests::{World, ask};
@@ -124,4 +124,45 @@ async fn a_start_is_told_once_however_often_a_request_is_sent() {
     let [start] = starts.as_slice() else { panic!("{starts:?}") };
     assert_eq!((start.id, start.provider.as_str()), (answer.record().id, "claude"));
     assert!(start.journal.replay().expect("legal").sent);
+}
+
+/// A second router, as after a restart, begins where the first one was.
+#[tokio::test]
+async fn a_restart_forgets_neither_a_budget_nor_an_open_breaker() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("log.redb");
+    let emulator = World::with(&NAMES, |builder| builder).await;
+    let router = |log: &Arc<Log>| {
+        let a_day = Limits { requests_per_day: Some(2), ..Limits::default() };
+        let claude = leverframe_tests::provider(&emulator.emulator, "claude").limits(a_day);
+        let gemini = leverframe_tests::provider(&emulator.emulator, "gemini");
+        let breaker = BreakerConfig { open_for: Duration::from_secs(60), ..BreakerConfig::default() };
+        let builder = leverframe_tests::base().provider(claude).provider(gemini).fallback(["claude"]);
+        builder.breaker(breaker).log(Arc::clone(log)).build().expect("a router")
+    };
+    emulator.always("gemini", Step::fault(Fault::Overloaded));
+    let log = open(&path, Durability::Group);
+    let first = router(&log);
+    first.send(ask("claude")).await.expect("answered");
+    for _ in 0..5 {
+        let _ = first.send(ask("gemini")).await; // falls back to claude as long as that may be used
+    }
+    let before = (first.memory(), first.routes());
+    assert!(before.1.iter().any(|route| matches!(route.breaker, BreakerState::Open(_))), "{:?}", before.1);
+    drop((first, log));
+    let log = open(&path, Durability::Group);
+    let second = router(&log);
+    let guards = |memory: Memory| {
+        let mut guards = memory.guards;
+        guards.sort_by_key(|one| (one.provider.clone(), one.model.clone()));
+        guards
+    };
+    assert_eq!(guards(second.memory()), guards(before.0.clone()));
+    assert_eq!(guards(log.reader().guards().expect("reads")), guards(before.0));
+    let refused = second.send(ask("claude")).await.expect_err("the day's budget is spent");
+    assert!(refused.to_string().contains("requests per day"), "{refused}");
+    let refusals = |routes: &[leverframe_router::RouteStatus]| -> Vec<_> {
+        routes.iter().map(|route| (route.breaker, route.refusal)).collect()
+    };
+    assert_eq!(refusals(&second.routes()), refusals(&before.1));
 }

@@ -107,6 +107,7 @@ mod clock;
 mod driver;
 mod env;
 mod hedging;
+mod memory;
 mod model;
 mod observer;
 mod plan;
@@ -145,7 +146,7 @@ pub use leverframe_core::{
     error::{Clock, Code, ErrorKind, Failure},
     guard::{
         Backoff, Benched, BreakerConfig, BreakerState, ConfigError, GateStatus, Growth, Guard, HealthConfig,
-        LimitKind, LimitStatus, Limits, Refusal as TurnedAway, RetryBudgetConfig, RetryBudgetStatus,
+        LimitKind, LimitStatus, Limits, Memory, Refusal as TurnedAway, RetryBudgetConfig, RetryBudgetStatus,
         RetryPolicy, Scope,
     },
     lifecycle::{Entry, EventKind, Journal, Route, State, StateKind},

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
 
@@ -24,10 +24,12 @@ use leverframe_http::{
     transport::{Clocks, Transport},
 };
 
+use leverframe_store::Log;
 use tokio::sync::Notify;
 
 use crate::{
     Answer, BuildError, Builder, Error, Hedging, Policy, Queueing, ResponseStream, StreamSettings, driver,
+    memory::Guards,
     observer::Observers,
     plan::{Backend, names::Names},
     queue::Queue,
@@ -60,6 +62,10 @@ impl Router {
     }
 
     pub(crate) fn new(inner: Inner) -> Self {
+        if let Some(log) = &inner.log {
+            let guards: Weak<Guards> = Arc::downgrade(&inner.guards);
+            log.remember(guards);
+        }
         Self { inner: Arc::new(inner) }
     }
 
@@ -127,7 +133,10 @@ pub(crate) struct Inner {
     pub(crate) desk: Arc<Desk>,
     pub(crate) observers: Observers,
     pub(crate) catalog: Arc<Catalog>,
-    pub(crate) states: RouteStates,
+    pub(crate) states: Arc<RouteStates>,
+    pub(crate) guards: Arc<Guards>,
+    /// Where what the guards learn is written down.
+    pub(crate) log: Option<Arc<Log>>,
     pub(crate) rng: Mutex<fastrand::Rng>,
 }
 

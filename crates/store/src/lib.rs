@@ -19,6 +19,7 @@
 mod batch;
 mod error;
 mod file;
+mod guards;
 mod histogram;
 mod index;
 mod log;

@@ -3,7 +3,7 @@
 use std::{
     path::Path,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicU64, Ordering},
         mpsc::{RecvTimeoutError, SyncSender, TrySendError, sync_channel},
     },
@@ -12,6 +12,7 @@ use std::{
 };
 
 use leverframe_core::{
+    guard::{Memory, Remembers},
     record::{Record, Recorder},
     start::{Hold, NotRecorded, Start},
 };
@@ -20,6 +21,7 @@ use tokio::sync::{oneshot, watch};
 use crate::{
     Durability, Health, Reader, Recovery, Settings, StoreError, WhenFull,
     file::{File, guarded},
+    guards::{self, Notes, Source},
     recovery,
     writer::{Counters, Job, Writer},
 };
@@ -47,7 +49,7 @@ pub struct Log {
     writer: Option<JoinHandle<()>>,
     recovery: Recovery,
     committed: Arc<watch::Sender<u64>>,
-    #[cfg(test)]
+    guards: Arc<Source>,
     file: Arc<File>,
 }
 
@@ -74,12 +76,15 @@ impl Log {
         let counters = Arc::new(Counters::default());
         let (jobs, queue) = sync_channel(settings.queue.max(1));
         let committed = Arc::new(watch::Sender::new(0));
+        let guards = Arc::new(Source::default());
         let writer = Writer {
             file: Arc::clone(&file),
             jobs: queue,
             counters: Arc::clone(&counters),
             durability: settings.durability,
             committed: Arc::clone(&committed),
+            guards: Arc::clone(&guards),
+            notes: Notes::default(),
         };
         let writer = std::thread::Builder::new()
             .name("leverframe-log".to_owned())
@@ -93,7 +98,7 @@ impl Log {
             writer: Some(writer),
             recovery,
             committed,
-            #[cfg(test)]
+            guards,
             file,
         })
     }
@@ -111,6 +116,32 @@ impl Log {
     /// Counts the commits with new records in them, for whoever follows the log.
     pub fn commits(&self) -> watch::Receiver<u64> {
         self.committed.subscribe()
+    }
+
+    /// From now on writes down, about once a second, what the guards of
+    /// `source` have learned. One source at a time: a later one takes its place.
+    pub fn remember(&self, source: Weak<dyn Remembers>) {
+        self.guards.set(source);
+    }
+
+    /// Writes this down as the last that the guards have learned, whoever is
+    /// asked otherwise.
+    pub fn note(&self, memory: Memory) {
+        let Some(jobs) = &self.jobs else { return };
+        self.counters.queued.fetch_add(1, Ordering::Relaxed);
+        // Where there is no room, what was written a second ago has to do.
+        if jobs.try_send(Job::Guards(Box::new(memory))).is_err() {
+            self.counters.queued.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// What the guards had learned when it was last written down, and what
+    /// requests took that are in the log since.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    pub fn memory(&self) -> Result<Memory, StoreError> {
+        guarded(|| guards::read_and_replay(&self.file.begin_read()?))
     }
 
     /// How it is doing.
@@ -255,7 +286,8 @@ impl Drop for Log {
         self.counters.closing.store(true, Ordering::Relaxed);
         self.jobs = None; // the writer ends when it has written what is queued
         self.wake();
-        if let Some(writer) = self.writer.take() {
+        let itself = |writer: &JoinHandle<()>| writer.thread().id() == std::thread::current().id();
+        if let Some(writer) = self.writer.take().filter(|writer| !itself(writer)) {
             let _ = writer.join(); // a panic of the writer has been printed by itself
         }
     }

@@ -2,12 +2,13 @@
 
 use std::{fmt, path::Path, sync::Arc, time::Duration};
 
-use leverframe_core::{model::RequestId, record::Record, start::Start, time::Timestamp};
+use leverframe_core::{guard::Memory, model::RequestId, record::Record, start::Start, time::Timestamp};
 use redb::{ReadOnlyDatabase, ReadTransaction, ReadableDatabase, ReadableTable};
 
 use crate::{
     Cursor, Page, Period, Query, Rollup, StoreError,
     file::{self, File, guarded},
+    guards,
     index::Newest,
     row, schema, times,
     views::Placed,
@@ -132,6 +133,16 @@ impl Reader {
             }
             Ok(out)
         })
+    }
+
+    /// What the guards of the router that writes the log had learned when it
+    /// was last written down, which is about once a second while there is
+    /// traffic: limits, breakers, benches.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    pub fn guards(&self) -> Result<Memory, StoreError> {
+        guarded(|| guards::read(&self.begin()?))
     }
 
     /// What happened in each period from the one `since` is in until `until`,

@@ -19,6 +19,10 @@ pub(crate) const NEXT_ROW: &str = "next_row";
 /// The number of the next run of the index.
 pub(crate) const NEXT_RUN: &str = "next_run";
 
+/// When the guards were written down last (Unix nanoseconds), and the next row then.
+pub(crate) const GUARDS_AT: &str = "guards_at";
+pub(crate) const GUARDS_ROW: &str = "guards_row";
+
 /// Requests that are over, in the order in which they ended, by a number that
 /// only grows. See [`crate::row`] for the value.
 pub(crate) const ROWS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("rows");
@@ -41,6 +45,11 @@ pub(crate) const TIMES: TableDefinition<'_, (u64, u64), (u64, u64)> = TableDefin
 /// Rollups as JSON by period, its start (Unix seconds), provider and model.
 pub(crate) const ROLLUPS: TableDefinition<'_, (u8, u64, &str, &str), &[u8]> = TableDefinition::new("rollups");
 
+/// What the guards of a key, or of one model of it, have learned, by provider,
+/// key and model (empty for the key): JSON of a
+/// [`GuardMemory`](leverframe_core::guard::GuardMemory), with LZ4.
+pub(crate) const GUARDS: TableDefinition<'_, (&str, &str, &str), &[u8]> = TableDefinition::new("guards");
+
 /// Makes all tables, so that readers find them.
 pub(crate) fn create(transaction: &WriteTransaction) -> Result<(), StoreError> {
     transaction.open_table(ROWS).map_err(StoreError::open)?;
@@ -49,6 +58,7 @@ pub(crate) fn create(transaction: &WriteTransaction) -> Result<(), StoreError> {
     transaction.open_table(POSTINGS).map_err(StoreError::open)?;
     transaction.open_table(TIMES).map_err(StoreError::open)?;
     transaction.open_table(ROLLUPS).map_err(StoreError::open)?;
+    transaction.open_table(GUARDS).map_err(StoreError::open)?;
     let mut meta = transaction.open_table(META).map_err(StoreError::open)?;
     meta.insert(VERSION_KEY, VERSION).map_err(StoreError::open)?;
     Ok(())

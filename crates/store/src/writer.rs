@@ -15,13 +15,14 @@ use std::{
     time::Duration,
 };
 
-use leverframe_core::{record::Record, start::Start};
+use leverframe_core::{guard::Memory, record::Record, start::Start};
 use tokio::sync::oneshot;
 
 use crate::{
     Durability, StoreError,
     batch::{Batch, Written},
     file::{File, guarded},
+    guards::{Notes, Source},
 };
 
 /// Most starts and records in one commit.
@@ -47,6 +48,8 @@ pub(crate) enum Job {
     Start(Arc<Start>, Option<oneshot::Sender<bool>>),
     /// A request is over.
     End(Arc<Record>),
+    /// What the guards have learned.
+    Guards(Box<Memory>),
     /// Answer when everything before it is on disk, or cannot be put there.
     Flush(std::sync::mpsc::SyncSender<bool>),
 }
@@ -94,12 +97,15 @@ pub(crate) struct Writer {
     pub(crate) durability: Durability,
     /// Told of every commit.
     pub(crate) committed: Arc<tokio::sync::watch::Sender<u64>>,
+    pub(crate) guards: Arc<Source>,
+    pub(crate) notes: Notes,
 }
 
 /// What waits for one commit.
 #[derive(Default)]
 struct Group {
     batch: Batch,
+    guards: Option<Box<Memory>>,
     jobs: u64,
     strict: Vec<oneshot::Sender<bool>>,
     flushes: Vec<std::sync::mpsc::SyncSender<bool>>,
@@ -114,6 +120,7 @@ impl Group {
                 self.strict.extend(done);
             }
             Job::End(record) => self.batch.end(record),
+            Job::Guards(memory) => self.guards = Some(memory),
             Job::Flush(done) => self.flushes.push(done),
         }
     }
@@ -131,7 +138,7 @@ impl Group {
 
 impl Writer {
     /// Writes until every sender is gone.
-    pub(crate) fn run(self) {
+    pub(crate) fn run(mut self) {
         let mut quiet = 0;
         loop {
             let mut group = Group::default();
@@ -182,11 +189,11 @@ impl Writer {
 
     /// Writes a group, as often as it takes. While the disk fails, whoever
     /// waits is told so, and the rest is kept.
-    fn commit(&self, mut group: Group) {
+    fn commit(&mut self, mut group: Group) {
         let mut pause = FIRST_PAUSE;
         let jobs = group.jobs;
         loop {
-            match self.try_commit(&group.batch) {
+            match self.try_commit(&group) {
                 Ok(written) => {
                     self.counters.failing.store(false, Ordering::Relaxed);
                     self.counters.written.fetch_add(written.rows, Ordering::Relaxed);
@@ -200,9 +207,10 @@ impl Writer {
                 Err(error) => {
                     self.counters.fails_with(&error);
                     self.counters.failing.store(true, Ordering::Relaxed);
-                    let batch = std::mem::take(&mut group.batch);
+                    self.notes.forget();
+                    let (batch, guards) = (std::mem::take(&mut group.batch), group.guards.take());
                     group.tell(false);
-                    group = Group { batch, ..Group::default() };
+                    group = Group { batch, guards, ..Group::default() };
                     if self.counters.closing.load(Ordering::Relaxed) {
                         let lost = u64::try_from(group.batch.ended()).unwrap_or(u64::MAX);
                         self.counters.failed.fetch_add(lost, Ordering::Relaxed);
@@ -219,15 +227,24 @@ impl Writer {
         self.counters.done.fetch_add(jobs, Ordering::Relaxed);
     }
 
-    fn try_commit(&self, batch: &Batch) -> Result<Written, StoreError> {
-        if batch.is_empty() {
+    fn try_commit(&mut self, Group { batch, guards, .. }: &Group) -> Result<Written, StoreError> {
+        if batch.is_empty() && guards.is_none() {
             return Ok(Written::default());
         }
+        // Asked after the batch was gathered: what its requests took is among what was learned.
+        let due = match guards {
+            Some(_) => None,
+            None => self.notes.due(&self.guards),
+        };
+        let (file, notes) = (&self.file, &mut self.notes);
         guarded(|| {
-            let mut transaction = self.file.begin_write()?;
+            let mut transaction = file.begin_write()?;
             // A crashed file then opens in milliseconds rather than being scanned.
             transaction.set_quick_repair(true);
             let written = batch.write(&transaction).map_err(StoreError::write)?;
+            if let Some(memory) = guards.as_deref().or(due.as_ref()) {
+                notes.write(memory, &transaction).map_err(StoreError::write)?;
+            }
             transaction.commit().map_err(StoreError::write)?;
             Ok(written)
         })

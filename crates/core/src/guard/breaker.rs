@@ -23,7 +23,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{ConfigError, window::Window};
+use super::{BreakerMemory, ConfigError, memory::at_most, window::Window};
 use crate::time::Timestamp;
 
 /// When a breaker trips and how long it stays open.
@@ -270,6 +270,35 @@ impl Breaker {
             return probe_expires.take().is_some();
         }
         false
+    }
+
+    /// What the next process must know. `None`: nothing is against the route.
+    pub fn memory(&self) -> Option<BreakerMemory> {
+        let (failures_in_a_row, open_until) = match self.state {
+            State::Closed { run: 0, .. } => return None,
+            State::Closed { run, .. } => (run, None),
+            State::Open { until } => (0, Some(until)),
+            // A probe that is out ends with the process; the next one may go at once.
+            State::HalfOpen { .. } => (0, Some(Timestamp::EPOCH)),
+        };
+        Some(BreakerMemory { failures_in_a_row, open_until, openings: self.openings })
+    }
+
+    /// Takes up where a breaker left off.
+    pub fn restore(&mut self, memory: &BreakerMemory, now: Timestamp) {
+        self.generation = self.generation.saturating_add(1);
+        self.openings = memory.openings;
+        self.state = match memory.open_until {
+            Some(until) => {
+                // The jitter is a share of the cap, and at most all of it.
+                let longest = self.config.open_cap.saturating_mul(2);
+                State::Open { until: at_most(until, now, longest) }
+            }
+            None => {
+                let run = memory.failures_in_a_row.min(self.config.consecutive_failures - 1);
+                State::Closed { run, window: Window::new(self.config.window) }
+            }
+        };
     }
 
     fn open(&mut self, now: Timestamp) {

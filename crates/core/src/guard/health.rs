@@ -8,9 +8,9 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::ConfigError;
+use super::{BenchMemory, ConfigError, memory::at_most};
 use crate::{error::ErrorKind, time::Timestamp};
 
 /// How long a key or a route is set aside.
@@ -50,7 +50,7 @@ impl HealthConfig {
 }
 
 /// That a key or a route is set aside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Benched {
     /// How it failed.
     pub kind: ErrorKind,
@@ -70,6 +70,17 @@ impl Bench {
     /// Whether it is set aside at `now`.
     pub(super) fn benched(&self, now: Timestamp) -> Option<Benched> {
         self.last.filter(|last| last.until > now)
+    }
+
+    /// What the next process must know.
+    pub(super) fn memory(&self) -> Option<BenchMemory> {
+        self.last.map(|last| BenchMemory { last, row: self.row })
+    }
+
+    /// Takes up where a bench left off.
+    pub(super) fn restore(&mut self, memory: &BenchMemory, now: Timestamp, config: &HealthConfig) {
+        let until = at_most(memory.last.until, now, config.bench_cap);
+        *self = Self { last: Some(Benched { until, ..memory.last }), row: memory.row };
     }
 
     /// A request that was admitted at `admitted` has failed in this way.

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use leverframe_core::{
     catalog::Catalog,
-    guard::{Breaker, BreakerConfig, HealthConfig, RetryBudgetConfig, RetryPolicy},
+    guard::{Breaker, BreakerConfig, HealthConfig, Memory, RetryBudgetConfig, RetryPolicy},
     model::OnBreak,
     record::{Desk, Recorder},
     time::Clock,
@@ -19,6 +19,7 @@ use leverframe_store::Log;
 use crate::{
     Hedging, Model, Observer, Policy, Provider, Queueing, Router, StreamSettings,
     clock::SystemClock,
+    memory::Guards,
     observer::Observers,
     router::{Configured, Inner, Settings},
     telemetry::Spans,
@@ -45,6 +46,8 @@ pub struct Builder {
     seed: Option<u64>,
     clock: Option<Arc<dyn Clock>>,
     catalog: Option<Catalog>,
+    log: Option<Arc<Log>>,
+    memory: Option<Memory>,
 }
 
 impl Builder {
@@ -218,8 +221,21 @@ impl Builder {
     /// Keeps a durable log: every request is written to it when it is sent and
     /// when it is over. With [`Durability::Strict`](crate::store::Durability) a
     /// request that cannot be written down is not sent.
-    pub fn log(self, log: Arc<Log>) -> Self {
+    ///
+    /// What the guards learn is written to it too, and what is in it from an
+    /// earlier process is where they begin: a restart forgets neither that a
+    /// provider is down nor what of the day's budget is spent. One log is for
+    /// one router at a time.
+    pub fn log(mut self, log: Arc<Log>) -> Self {
+        self.log = Some(Arc::clone(&log));
         self.recorder(log)
+    }
+
+    /// The guards begin with this, [another router's](Router::memory), instead
+    /// of with what is in the log.
+    pub fn memory(mut self, memory: Memory) -> Self {
+        self.memory = Some(memory);
+        self
     }
 
     /// Tells `observer` what happens, as it happens.
@@ -288,7 +304,8 @@ impl Builder {
         let mut recorders: Vec<Arc<dyn Recorder>> = vec![Arc::new(Spans), Arc::new(observers.clone())];
         recorders.extend(self.recorders);
         let desk = Desk::new(Arc::clone(&clock), recorders).with_prices(Arc::clone(&catalog));
-        Ok(Router::new(Inner {
+        let states = Arc::new(backends.into_states());
+        let inner = Inner {
             transport: match self.carrier {
                 Some(carrier) => Transport::over(carrier, self.transport),
                 None => Transport::new(self.transport)?,
@@ -296,6 +313,7 @@ impl Builder {
             desk: Arc::new(desk),
             observers,
             catalog,
+            guards: Arc::new(Guards::of(&providers, &states, &clock)),
             clock,
             providers,
             default_provider,
@@ -303,9 +321,28 @@ impl Builder {
             policy: self.policy,
             names,
             settings: self.settings,
-            states: backends.into_states(),
+            states,
+            log: self.log,
             rng: std::sync::Mutex::new(rng),
-        }))
+        };
+        let memory = self.memory.or_else(|| remembered(inner.log.as_deref()?));
+        memory.iter().for_each(|memory| inner.restore(memory));
+        Ok(Router::new(inner))
+    }
+}
+
+/// What is in the log. One that cannot be read keeps no router from serving:
+/// the guards learn anew.
+fn remembered(log: &Log) -> Option<Memory> {
+    match log.memory() {
+        Ok(memory) => Some(memory),
+        Err(error) => {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "cannot read what the guards had learned"
+            );
+            None
+        }
     }
 }
 

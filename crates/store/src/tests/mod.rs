@@ -2,5 +2,6 @@
 
 mod crash;
 mod damage;
+mod guards;
 mod model;
 mod sample;

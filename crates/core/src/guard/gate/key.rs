@@ -3,7 +3,10 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::lock;
-use crate::guard::{ConfigError, HealthConfig, Limits, Scope, Watcher, health::Bench, limit::LimitSet};
+use crate::{
+    guard::{ConfigError, GuardMemory, HealthConfig, Limits, Scope, Watcher, health::Bench, limit::LimitSet},
+    time::Timestamp,
+};
 
 /// What all routes that use one API key share: its limits and its health.
 #[derive(Debug)]
@@ -43,6 +46,27 @@ impl KeyGuard {
     #[must_use]
     pub fn with_watcher(self, watcher: Arc<dyn Watcher>) -> Self {
         Self { watcher: Some(watcher), ..self }
+    }
+
+    /// What the next process must know of the key.
+    pub fn memory(&self, now: Timestamp) -> GuardMemory {
+        let key = self.lock();
+        GuardMemory {
+            breaker: None,
+            hold: None,
+            bench: key.bench.memory(),
+            limits: key.limits.memory(key.limits.time(now)),
+        }
+    }
+
+    /// Takes up where the key of an earlier process left off. For a key that
+    /// has admitted nothing yet.
+    pub fn restore(&self, memory: &GuardMemory, now: Timestamp) {
+        let mut key = self.lock();
+        if let Some(bench) = &memory.bench {
+            key.bench.restore(bench, now, &self.health);
+        }
+        key.limits.restore(&memory.limits, now);
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, KeyState> {

@@ -18,7 +18,10 @@ mod key;
 mod refusal;
 mod status;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 pub use admission::Admission;
 pub use key::KeyGuard;
@@ -27,15 +30,19 @@ pub use refusal::{Guard, Refusal};
 pub use status::GateStatus;
 
 use super::{
-    Breaker, BreakerState, Claim, ConfigError, Limits, Observation, Pass, Scope, Spent, Watcher,
+    Breaker, BreakerState, Claim, ConfigError, GuardMemory, Limits, Observation, Pass, Scope, Spent, Watcher,
     health::Bench,
     limit::{Held, LimitSet, Ticket},
+    memory::at_most,
     watch::News,
 };
 use crate::{
     error::{Bench as Benches, BreakerEffect, ErrorKind, Exposure, Failure},
     time::Timestamp,
 };
+
+/// Longest a hold of an earlier process is kept to.
+const LONGEST_HOLD: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The guards of one route: provider, key and model.
 #[derive(Debug)]
@@ -161,6 +168,33 @@ impl Gate {
             };
             News { capacity, ..News::default() }.tell(self.watcher.as_ref(), Scope::Route, now);
         }
+    }
+
+    /// What the next process must know of the route.
+    pub fn memory(&self, now: Timestamp) -> GuardMemory {
+        let route = self.lock();
+        GuardMemory {
+            breaker: route.breaker.memory(),
+            hold: Some(route.hold).filter(|until| *until > now),
+            bench: route.bench.memory(),
+            limits: route.limits.memory(route.limits.time(now)),
+        }
+    }
+
+    /// Takes up where the route of an earlier process left off. For a gate
+    /// that has admitted nothing yet. Whatever the memory says, nothing is held
+    /// back for longer than the settings allow, and a hold for a day at most.
+    pub fn restore(&self, memory: &GuardMemory, now: Timestamp) {
+        let mut route = self.lock();
+        if let Some(breaker) = &memory.breaker {
+            route.breaker.restore(breaker, now);
+        }
+        if let Some(bench) = &memory.bench {
+            route.bench.restore(bench, now, &self.key.health);
+        }
+        let hold = memory.hold.map(|until| at_most(until, now, LONGEST_HOLD));
+        route.hold = route.hold.max(hold.unwrap_or_default());
+        route.limits.restore(&memory.limits, now);
     }
 
     fn lock(&self) -> MutexGuard<'_, RouteState> {

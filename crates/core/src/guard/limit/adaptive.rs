@@ -57,6 +57,16 @@ impl Guess {
         Self { capacity, cut_after: newest, limited_at: at, grown_until: at }
     }
 
+    /// A guess of an earlier process: no admission of this one belongs to its cut.
+    pub(super) fn restored(capacity: u64, limited_at: Timestamp, at: Timestamp) -> Self {
+        Self { capacity: capacity as f64, cut_after: Ticket::default(), limited_at, grown_until: at }
+    }
+
+    /// When the last refusal came.
+    pub(super) fn limited_at(&self) -> Timestamp {
+        self.limited_at
+    }
+
     /// Whether a refusal of this admission belongs to the last cut.
     pub(super) fn covers(&self, ticket: Ticket) -> bool {
         ticket <= self.cut_after

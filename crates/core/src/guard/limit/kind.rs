@@ -65,7 +65,7 @@ impl LimitKind {
     }
 
     /// What a request that takes `claim` takes of this limit.
-    pub(super) const fn share(self, claim: &Claim) -> u64 {
+    pub(in crate::guard) const fn share(self, claim: &Claim) -> u64 {
         match self {
             Self::RequestsPerMinute | Self::RequestsPerDay | Self::Concurrency => 1,
             Self::TokensPerMinute => claim.input_tokens.saturating_add(claim.output_tokens),

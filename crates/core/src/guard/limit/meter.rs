@@ -8,7 +8,7 @@ use super::{
     log::{Cell, SlidingLog},
     set::Ticket,
 };
-use crate::time::Timestamp;
+use crate::{guard::LimitMemory, time::Timestamp};
 
 /// Most that is counted for one request, so that no report can overflow a sum.
 const MOST: u64 = 1 << 48;
@@ -166,6 +166,44 @@ impl Meter {
         let left = capacity.saturating_sub(self.used(at));
         if resets_at > at && remaining < left {
             self.foreign.add(resets_at, left - remaining);
+        }
+    }
+
+    /// What the next process must know. `None` when that is nothing.
+    pub(super) fn memory(&self, at: Timestamp) -> Option<LimitMemory> {
+        let live = |log: &SlidingLog| -> Vec<_> {
+            let cells = log.live(at).filter(|cell| cell.amount > 0);
+            cells.map(|cell| (cell.expires, cell.amount)).collect()
+        };
+        let (ours, theirs) = (live(&self.own), live(&self.foreign));
+        let guess = self.guess.filter(|guess| !guess.is_stale(at));
+        if ours.is_empty() && theirs.is_empty() && self.observed.is_none() && guess.is_none() {
+            return None;
+        }
+        Some(LimitMemory {
+            kind: self.kind,
+            capacity: self.capacity(),
+            ours,
+            theirs,
+            reported: self.observed,
+            guessed: guess.map(|guess| (guess.capacity(), guess.limited_at())),
+        })
+    }
+
+    /// Takes up where a meter of an earlier process left off. What its provider
+    /// said, and what was guessed, is taken over where limits are `adaptive`.
+    pub(super) fn restore(&mut self, memory: &LimitMemory, adaptive: bool, at: Timestamp) {
+        let latest = at + self.window;
+        for (log, cells) in [(&mut self.own, &memory.ours), (&mut self.foreign, &memory.theirs)] {
+            for &(expires, amount) in cells.iter().filter(|(expires, _)| *expires > at) {
+                log.add(expires.min(latest), amount.min(MOST));
+            }
+        }
+        if adaptive {
+            self.observed = memory.reported.map(|(limit, when)| (limit.clamp(1, MOST), when.min(at)));
+            let guess =
+                |(limit, when): (u64, Timestamp)| Guess::restored(limit.clamp(1, MOST), when.min(at), at);
+            self.guess = memory.guessed.map(guess).filter(|guess| !guess.is_stale(at));
         }
     }
 

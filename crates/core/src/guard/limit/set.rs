@@ -5,7 +5,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{Claim, LimitKind, Limits, Observation, Scope, meter::Meter};
-use crate::{guard::ConfigError, time::Timestamp};
+use crate::{
+    guard::{ConfigError, LimitMemory},
+    time::Timestamp,
+};
 
 /// How far a caller's clock may lag the latest caller's and still be counted
 /// at its own time: a second.
@@ -202,6 +205,25 @@ impl LimitSet {
     /// Whether it holds nothing that a later request must know of.
     pub(in crate::guard) fn is_idle(&self, at: Timestamp) -> bool {
         self.in_flight == 0 && self.meters.iter().all(|meter| meter.is_idle(at))
+    }
+
+    /// What the next process must know of each limit.
+    pub(in crate::guard) fn memory(&self, at: Timestamp) -> Vec<LimitMemory> {
+        self.meters.iter().filter_map(|meter| meter.memory(at)).collect()
+    }
+
+    /// Takes up where the limits of an earlier process left off. Those that are
+    /// no longer configured are passed over.
+    pub(in crate::guard) fn restore(&mut self, memories: &[LimitMemory], now: Timestamp) {
+        for memory in memories {
+            let known = self.meters.iter().any(|meter| meter.kind == memory.kind);
+            if !known && self.adaptive && memory.reported.is_some() {
+                self.meters.extend(Meter::new(memory.kind, None, self.newest));
+            }
+            if let Some(meter) = self.meters.iter_mut().find(|meter| meter.kind == memory.kind) {
+                meter.restore(memory, self.adaptive, now);
+            }
+        }
     }
 
     /// Every limit, and every count.
