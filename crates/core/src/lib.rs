@@ -16,7 +16,9 @@
 //! - [`choice`]: why a request went where it went.
 //! - [`guard`]: what has to agree before a request may be sent or sent again.
 //! - [`record`]: what is remembered of a request when it is over.
+//! - [`bodies`]: what went over the wire, for who keeps it.
 
+pub mod bodies;
 pub mod catalog;
 pub mod choice;
 pub mod error;

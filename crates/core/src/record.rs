@@ -9,6 +9,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    bodies::Bodies,
     catalog::{Amount, Catalog, Cost},
     choice::Choice,
     error::{Code, ErrorKind, Failure},
@@ -204,6 +205,23 @@ pub trait Recorder: Send + Sync + fmt::Debug {
         let _ = start;
         None
     }
+
+    /// How many bytes of each body it wants of what goes over the wire. `None`:
+    /// nothing. Asked once, when the router is built.
+    fn wants_bodies(&self) -> Option<usize> {
+        None
+    }
+
+    /// Takes what went over the wire in one attempt. Called when nothing more
+    /// of the answer is read, which may be before its request is over or after.
+    fn bodies(&self, bodies: &Arc<Bodies>) {
+        let _ = bodies;
+    }
+}
+
+/// Most bytes of a body that one of the recorders wants. `None`: none does.
+fn most_wanted(recorders: &[Arc<dyn Recorder>]) -> Option<usize> {
+    recorders.iter().filter_map(|recorder| recorder.wants_bodies()).max()
 }
 
 /// Where lifecycles hand their records in: a clock, for those that are
@@ -212,13 +230,16 @@ pub trait Recorder: Send + Sync + fmt::Debug {
 pub struct Desk {
     clock: Arc<dyn Clock>,
     recorders: Vec<Arc<dyn Recorder>>,
+    /// Most bytes of a body that one of them wants.
+    bodies: Option<usize>,
     catalog: Option<Arc<Catalog>>,
 }
 
 impl Desk {
     /// A desk that passes every record on to all `recorders`.
     pub fn new(clock: Arc<dyn Clock>, recorders: Vec<Arc<dyn Recorder>>) -> Self {
-        Self { clock, recorders, catalog: None }
+        let bodies = most_wanted(&recorders);
+        Self { clock, recorders, bodies, catalog: None }
     }
 
     /// Puts a cost to every attempt by the prices of `catalog`.
@@ -255,6 +276,19 @@ impl Desk {
         }
         let start = Arc::new(start());
         wanting.filter_map(|recorder| recorder.start(&start)).collect()
+    }
+
+    /// How many bytes of each body are wanted. `None`: nobody wants any.
+    pub fn wants_bodies(&self) -> Option<usize> {
+        self.bodies
+    }
+
+    /// Hands in what went over the wire in one attempt.
+    pub fn bodies(&self, bodies: Bodies) {
+        let bodies = Arc::new(bodies);
+        self.recorders.iter().filter(|recorder| recorder.wants_bodies().is_some()).for_each(|recorder| {
+            recorder.bodies(&bodies);
+        });
     }
 
     pub(crate) fn take(&self, record: &Arc<Record>) {

@@ -141,6 +141,7 @@ pub use stream::{ResponseStream, StreamSettings};
 
 pub use leverframe_core::{
     Explanation,
+    bodies::{Bodies, Captured},
     catalog::{Amount, Capabilities, Catalog, CatalogError, Cost, NanoDollars, Price, PriceTable},
     choice::{Choice, Considered, LeftOut, Measure, PolicyName, Standing},
     error::{Clock, Code, ErrorKind, Failure},

@@ -2,10 +2,11 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use leverframe_core::{model::RequestId, record::Record, start::Start};
+use leverframe_core::{bodies::Bodies, model::RequestId, record::Record, start::Start};
 use redb::{ReadableTable, Table, WriteTransaction};
 
 use crate::{
+    content,
     index::{self, Newest, Posting},
     rollup::Deltas,
     row, schema,
@@ -22,6 +23,7 @@ pub(crate) struct Batch {
     ended: Vec<Ended>,
     /// Where a request is in `ended`.
     places: HashMap<RequestId, usize>,
+    bodies: Vec<Arc<Bodies>>,
 }
 
 #[derive(Debug)]
@@ -58,13 +60,23 @@ impl Batch {
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.starts.is_empty() && self.ended.is_empty()
+    /// What went over the wire.
+    pub(crate) fn bodies(&mut self, bodies: Arc<Bodies>) {
+        self.bodies.push(bodies);
     }
 
-    /// Starts and records in it.
+    /// Bytes of bodies in it.
+    pub(crate) fn body_bytes(&self) -> u64 {
+        self.bodies.iter().map(|bodies| size(bodies)).sum()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Starts, records and bodies in it.
     pub(crate) fn len(&self) -> usize {
-        self.starts.len() + self.ended.len()
+        self.starts.len() + self.ended.len() + self.bodies.len()
     }
 
     /// The records in it.
@@ -85,6 +97,7 @@ impl Batch {
             known.push(ended.begun_here || starts.remove(ended.record.id.as_bytes())?.is_some());
         }
         drop(starts);
+        self.bodies.iter().try_for_each(|bodies| content::write(bodies, transaction))?;
         let mut rows = Rows::new(transaction)?;
         for (ended, known) in self.ended.iter().zip(known) {
             if !known {
@@ -94,6 +107,12 @@ impl Batch {
         }
         rows.finish()
     }
+}
+
+/// Bytes that are kept of an attempt's bodies.
+pub(crate) fn size(bodies: &Bodies) -> u64 {
+    let bytes = bodies.request.bytes.len().saturating_add(bodies.response.bytes.len());
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 /// Rows on their way into the file.

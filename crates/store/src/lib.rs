@@ -17,6 +17,7 @@
 //! by the transition table is reported as corrupt.
 
 mod batch;
+mod content;
 mod error;
 mod file;
 mod guards;

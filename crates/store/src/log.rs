@@ -12,6 +12,7 @@ use std::{
 };
 
 use leverframe_core::{
+    bodies::Bodies,
     guard::{Memory, Remembers},
     record::{Record, Recorder},
     start::{Hold, NotRecorded, Start},
@@ -20,6 +21,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::{
     Durability, Health, Reader, Recovery, Settings, StoreError, WhenFull,
+    batch::size,
     file::{File, guarded},
     guards::{self, Notes, Source},
     recovery,
@@ -31,6 +33,9 @@ const CANNOT_BE_WRITTEN: &str = "the log cannot be written; check the disk's spa
 
 /// How often it is looked for room in a full queue.
 const WAIT_FOR_ROOM: Duration = Duration::from_millis(1);
+
+/// Most bytes of bodies that wait to be written.
+const MOST_BODY_BYTES: u64 = 32 << 20;
 
 /// How often who waits for a flush looks whether the disk fails.
 const LOOK_AT_HEALTH: Duration = Duration::from_millis(20);
@@ -154,6 +159,7 @@ impl Log {
             waiting: read(&counters.queued).saturating_sub(read(&counters.done)),
             written: read(&counters.written),
             shed: read(&counters.shed),
+            shed_bodies: read(&counters.shed_bodies),
             failed: read(&counters.failed),
             set_aside: read(&counters.set_aside),
         }
@@ -258,6 +264,23 @@ impl Recorder for Log {
 
     fn wants_starts(&self) -> bool {
         true
+    }
+
+    fn wants_bodies(&self) -> Option<usize> {
+        self.settings.bodies
+    }
+
+    fn bodies(&self, bodies: &Arc<Bodies>) {
+        let counters = &*self.counters;
+        let waits = counters.body_bytes.fetch_add(size(bodies), Ordering::Relaxed);
+        counters.queued.fetch_add(1, Ordering::Relaxed);
+        let has_room = waits.saturating_add(size(bodies)) <= MOST_BODY_BYTES;
+        let job = Job::Bodies(Arc::clone(bodies));
+        if !(has_room && self.jobs.as_ref().is_some_and(|jobs| jobs.try_send(job).is_ok())) {
+            counters.queued.fetch_sub(1, Ordering::Relaxed);
+            counters.body_bytes.fetch_sub(size(bodies), Ordering::Relaxed);
+            counters.shed_bodies.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     fn start(&self, start: &Arc<Start>) -> Option<Hold> {

@@ -2,11 +2,13 @@
 
 use std::{fmt, path::Path, sync::Arc, time::Duration};
 
-use leverframe_core::{guard::Memory, model::RequestId, record::Record, start::Start, time::Timestamp};
+use leverframe_core::{
+    bodies::Bodies, guard::Memory, model::RequestId, record::Record, start::Start, time::Timestamp,
+};
 use redb::{ReadOnlyDatabase, ReadTransaction, ReadableDatabase, ReadableTable};
 
 use crate::{
-    Cursor, Page, Period, Query, Rollup, StoreError,
+    Cursor, Page, Period, Query, Rollup, StoreError, content,
     file::{self, File, guarded},
     guards,
     index::Newest,
@@ -68,6 +70,15 @@ impl Reader {
     pub fn get(&self, id: RequestId) -> Result<Option<Record>, StoreError> {
         let page = self.newest(&Query::all().request(id), None, 1)?;
         page.records.into_iter().next().transpose()
+    }
+
+    /// What a request's attempts sent and got, in the order in which they
+    /// began, where bodies are kept ([`Settings::bodies`](crate::Settings::bodies)).
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    pub fn bodies(&self, id: RequestId) -> Result<Vec<Bodies>, StoreError> {
+        guarded(|| content::read(&self.begin()?, id))
     }
 
     /// Requests that a query asks for, newest first, from `from` on: `limit` at most.

@@ -50,6 +50,11 @@ pub(crate) const ROLLUPS: TableDefinition<'_, (u8, u64, &str, &str), &[u8]> = Ta
 /// [`GuardMemory`](leverframe_core::guard::GuardMemory), with LZ4.
 pub(crate) const GUARDS: TableDefinition<'_, (&str, &str, &str), &[u8]> = TableDefinition::new("guards");
 
+/// What went over the wire, by request id, start of the attempt (Unix
+/// nanoseconds) and side: the length of the whole body, and the bytes that are
+/// kept of it, with LZ4.
+pub(crate) const BODIES: TableDefinition<'_, ([u8; 16], u64, u8), &[u8]> = TableDefinition::new("bodies");
+
 /// Makes all tables, so that readers find them.
 pub(crate) fn create(transaction: &WriteTransaction) -> Result<(), StoreError> {
     transaction.open_table(ROWS).map_err(StoreError::open)?;
@@ -59,6 +64,7 @@ pub(crate) fn create(transaction: &WriteTransaction) -> Result<(), StoreError> {
     transaction.open_table(TIMES).map_err(StoreError::open)?;
     transaction.open_table(ROLLUPS).map_err(StoreError::open)?;
     transaction.open_table(GUARDS).map_err(StoreError::open)?;
+    transaction.open_table(BODIES).map_err(StoreError::open)?;
     let mut meta = transaction.open_table(META).map_err(StoreError::open)?;
     meta.insert(VERSION_KEY, VERSION).map_err(StoreError::open)?;
     Ok(())

@@ -36,17 +36,21 @@ pub struct Settings {
     pub when_full: WhenFull,
     /// Starts and records that may wait to be written; at least 1.
     pub queue: usize,
+    /// Keeps this many bytes of what is sent and of what comes, of each, in
+    /// every attempt. `None`: keeps no content.
+    pub bodies: Option<usize>,
     /// Bytes of the file's pages that are kept in memory.
     pub cache_bytes: usize,
 }
 
 impl Default for Settings {
-    /// In groups, shedding, 16 384 in the queue, 16 MiB of pages.
+    /// In groups, shedding, 16 384 in the queue, no content, 16 MiB of pages.
     fn default() -> Self {
         Self {
             durability: Durability::default(),
             when_full: WhenFull::default(),
             queue: 16_384,
+            bodies: None,
             cache_bytes: crate::file::CACHE_BYTES,
         }
     }
@@ -67,6 +71,9 @@ pub struct Health {
     pub written: u64,
     /// Records and starts that were dropped because the queue was full.
     pub shed: u64,
+    /// Attempts whose bodies were dropped because the queue was full, or more
+    /// than 32 MiB of them waited.
+    pub shed_bodies: u64,
     /// Records that could not be written by the time the log was closed.
     pub failed: u64,
     /// Records that were no JSON, and were left out for the rest's sake.

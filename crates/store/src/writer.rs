@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use leverframe_core::{guard::Memory, record::Record, start::Start};
+use leverframe_core::{bodies::Bodies, guard::Memory, record::Record, start::Start};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -48,6 +48,8 @@ pub(crate) enum Job {
     Start(Arc<Start>, Option<oneshot::Sender<bool>>),
     /// A request is over.
     End(Arc<Record>),
+    /// What went over the wire in an attempt.
+    Bodies(Arc<Bodies>),
     /// What the guards have learned.
     Guards(Box<Memory>),
     /// Answer when everything before it is on disk, or cannot be put there.
@@ -61,6 +63,10 @@ pub(crate) struct Counters {
     pub(crate) written: AtomicU64,
     /// The queue was full.
     pub(crate) shed: AtomicU64,
+    /// Bodies there was no room for.
+    pub(crate) shed_bodies: AtomicU64,
+    /// Bytes of bodies that were handed over and not written yet.
+    pub(crate) body_bytes: AtomicU64,
     /// The disk was at fault when the log was closed.
     pub(crate) failed: AtomicU64,
     /// The record was at fault.
@@ -120,6 +126,7 @@ impl Group {
                 self.strict.extend(done);
             }
             Job::End(record) => self.batch.end(record),
+            Job::Bodies(bodies) => self.batch.bodies(bodies),
             Job::Guards(memory) => self.guards = Some(memory),
             Job::Flush(done) => self.flushes.push(done),
         }
@@ -191,7 +198,7 @@ impl Writer {
     /// waits is told so, and the rest is kept.
     fn commit(&mut self, mut group: Group) {
         let mut pause = FIRST_PAUSE;
-        let jobs = group.jobs;
+        let (jobs, body_bytes) = (group.jobs, group.batch.body_bytes());
         loop {
             match self.try_commit(&group) {
                 Ok(written) => {
@@ -225,6 +232,7 @@ impl Writer {
             }
         }
         self.counters.done.fetch_add(jobs, Ordering::Relaxed);
+        self.counters.body_bytes.fetch_sub(body_bytes, Ordering::Relaxed);
     }
 
     fn try_commit(&mut self, Group { batch, guards, .. }: &Group) -> Result<Written, StoreError> {

@@ -193,6 +193,11 @@ impl Book {
         self.losses = losses;
     }
 
+    /// When the last attempt began.
+    pub(super) fn attempt_began(&self) -> Option<Timestamp> {
+        self.attempts.last().map(|attempt| attempt.started_at)
+    }
+
     /// The provider has named the call.
     pub(super) fn named(&mut self, provider_request_id: Option<String>) {
         if let Some(attempt) = self.attempts.last_mut() {

@@ -285,6 +285,11 @@ impl<V: Visibility> Lifecycle<Requesting<Sent>, V> {
         self.book.holds()
     }
 
+    /// When the attempt that is out began.
+    pub fn attempt_began(&self) -> Option<Timestamp> {
+        self.book.attempt_began()
+    }
+
     /// The provider has named the call.
     pub fn named(&mut self, provider_request_id: Option<String>) {
         self.book.named(provider_request_id);

@@ -230,6 +230,21 @@ impl Endpoint {
         }
     }
 
+    /// What was kept of a body, without the key. Of one that is `cut`, without
+    /// the beginning of a key at its end either.
+    pub fn without_key_in(&self, mut bytes: Vec<u8>, cut: bool) -> Vec<u8> {
+        let key = self.key.expose_secret().as_bytes();
+        if cut {
+            let begins = |length: &usize| key.get(..*length).is_some_and(|begin| bytes.ends_with(begin));
+            let begun = (1..=key.len().min(bytes.len())).rev().find(begins).unwrap_or(0);
+            bytes.truncate(bytes.len() - begun);
+        }
+        match memchr::memmem::find(&bytes, key) {
+            None => bytes,
+            Some(_) => self.without_key(&String::from_utf8_lossy(&bytes)).into_bytes(),
+        }
+    }
+
     /// The version of the API that was asked for.
     pub(super) fn version(&self) -> Option<&str> {
         self.version.as_deref()

@@ -70,6 +70,14 @@ pub struct Body {
     received: usize,
     /// Most bytes to hand out.
     limit: usize,
+    tap: Option<Box<dyn Tap>>,
+}
+
+/// Whoever sees what arrives as it is handed out. Dropped with the body, or
+/// with the request that was to have one.
+pub trait Tap: Send + Sync {
+    /// A chunk was handed out.
+    fn chunk(&mut self, chunk: &Bytes);
 }
 
 impl fmt::Debug for Body {
@@ -93,7 +101,14 @@ impl Body {
             total,
             received: 0,
             limit,
+            tap: None,
         }
+    }
+
+    /// The same body, seen by `tap` as well.
+    #[must_use]
+    pub fn tapped(self, tap: Box<dyn Tap>) -> Self {
+        Self { tap: Some(tap), ..self }
     }
 
     /// The answer has begun: from now on the idle clock runs.
@@ -116,8 +131,10 @@ impl Body {
     /// Polls for the next chunk, never empty; `None` at the end.
     pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, TransportError>>> {
         let next = ready!(self.poll_unguarded(cx));
-        if !matches!(next, Some(Ok(_))) {
-            self.source = None;
+        match (&next, &mut self.tap) {
+            (Some(Ok(chunk)), Some(tap)) => tap.chunk(chunk),
+            (Some(Ok(_)), None) => {}
+            (Some(Err(_)) | None, _) => self.source = None,
         }
         Poll::Ready(next)
     }

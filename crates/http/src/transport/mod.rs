@@ -49,7 +49,7 @@ use hyper_util::{
 use leverframe_core::error::Clock;
 use tokio::time::{Instant, timeout_at};
 
-pub use body::Body;
+pub use body::{Body, Tap};
 pub use carrier::{BoxError, Carriage, CarriedBody, Carrier, CarrierError};
 pub use clocks::Clocks;
 pub use error::TransportError;

@@ -18,13 +18,14 @@ use leverframe_core::{
 use leverframe_http::{
     codec::{self, StreamDecoder},
     headroom,
-    transport::{Body, Clocks, TransportError},
+    transport::{Body, Clocks, Tap, TransportError},
 };
 
 use super::{
     broken::{Broken, Stuck},
     renumber::Renumber,
     too_late, transport_failure, usage,
+    wiretap::Wiretap,
 };
 use crate::{route_state::RouteState, router::Inner, stream::StreamSettings};
 
@@ -95,7 +96,9 @@ impl Exchange<'_> {
         if let Err(failure) = self.recorded(sent.holds()).await {
             return Err(self.refused(sent, sent_at, failure));
         }
-        let head = match self.headers(dialect, request, sent_at).await {
+        let began = (sent.id(), sent.attempt_began().unwrap_or(sent_at));
+        let tap = Wiretap::on(self.inner, sent.route(), began, request.body());
+        let head = match self.headers(dialect, request, sent_at, tap).await {
             Ok(head) => head,
             Err(failure) => return Err(self.refused(sent, sent_at, failure)),
         };
@@ -134,10 +137,15 @@ impl Exchange<'_> {
         dialect: Dialect,
         request: http::Request<Bytes>,
         sent_at: Timestamp,
+        tap: Option<Box<dyn Tap>>,
     ) -> Result<Head, Failure> {
         let sent = self.inner.transport.send(request, &self.clocks).await;
         let response = sent.map_err(|error| self.silent(error, sent_at))?;
         let (head, body) = response.into_parts();
+        let body = match tap {
+            Some(tap) => body.tapped(tap),
+            None => body,
+        };
         self.observe(dialect, &head.headers);
         if head.status.is_success() {
             return Ok(http::Response::from_parts(head, body));

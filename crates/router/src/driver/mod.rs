@@ -15,6 +15,7 @@ mod renumber;
 mod resume;
 mod route;
 mod usage;
+mod wiretap;
 
 use std::{sync::Arc, time::Duration};
 
