@@ -122,6 +122,9 @@ struct Rows<'t> {
     first: u64,
     next: u64,
     set_aside: u64,
+    /// Bytes of the rows that are added, and of those that are taken back.
+    bytes: u64,
+    freed: u64,
     /// The latest end of a request, in Unix milliseconds.
     latest: u64,
     postings: Vec<Posting>,
@@ -139,6 +142,8 @@ impl<'t> Rows<'t> {
             first,
             next: first,
             set_aside: 0,
+            bytes: 0,
+            freed: 0,
             latest: 0,
             postings: Vec::new(),
             times: Times::default(),
@@ -154,6 +159,7 @@ impl<'t> Rows<'t> {
         };
         let row = self.next;
         self.table.insert(row, packed.as_slice())?;
+        self.bytes = self.bytes.saturating_add(u64::try_from(packed.len()).unwrap_or(u64::MAX));
         self.next += 1;
         terms::of(record, &mut self.hashes);
         self.postings.extend(self.hashes.iter().map(|term| Posting { term: *term, row }));
@@ -184,6 +190,7 @@ impl<'t> Rows<'t> {
                 self.deltas.take_back(&record);
             }
             self.table.remove(row)?;
+            self.freed = self.freed.saturating_add(u64::try_from(old.len()).unwrap_or(u64::MAX));
         }
         Ok(())
     }
@@ -198,6 +205,8 @@ impl<'t> Rows<'t> {
             let lowest = self.table.first()?.map_or(self.next, |(row, _)| row.value());
             index::merge_full_levels(self.transaction, lowest)?;
         }
+        schema::less(self.transaction, schema::ROW_BYTES, self.freed)?;
+        schema::more(self.transaction, schema::ROW_BYTES, self.bytes)?;
         self.deltas.write(self.transaction)?;
         Ok(Written { rows, set_aside: self.set_aside })
     }

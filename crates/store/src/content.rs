@@ -24,7 +24,9 @@ pub(crate) fn write(bodies: &Bodies, transaction: &WriteTransaction) -> Result<(
             let mut packed = body.length.to_le_bytes().to_vec();
             packed.extend(lz4_flex::compress_prepend_size(&body.bytes));
             let key = (*bodies.id.as_bytes(), bodies.attempt.unix_nanos(), side);
-            table.insert(key, packed.as_slice())?;
+            let replaced = table.insert(key, packed.as_slice())?.map_or(0, |old| old.value().len());
+            schema::less(transaction, schema::BODY_BYTES, count(replaced))?;
+            schema::more(transaction, schema::BODY_BYTES, count(packed.len()))?;
         }
     }
     Ok(())
@@ -52,6 +54,10 @@ pub(crate) fn read(transaction: &ReadTransaction, id: RequestId) -> Result<Vec<B
         }
     }
     Ok(found)
+}
+
+fn count(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 fn unpack(packed: &[u8]) -> Option<Captured> {

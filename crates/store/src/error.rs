@@ -67,6 +67,9 @@ pub enum StoreError {
         /// How many since the log was opened.
         records: u64,
     },
+    /// Someone reads the log, so that it cannot be made smaller.
+    #[error("the log is being read, so it cannot be compacted; try again when nobody reads it")]
+    Busy,
     /// The writer has stopped.
     #[error("the log's writer has stopped; open the log again")]
     Stopped,
@@ -77,6 +80,13 @@ impl StoreError {
         match error.into() {
             redb::Error::DatabaseAlreadyOpen => Self::InUse,
             error => Self::Open(Box::new(error)),
+        }
+    }
+
+    pub(crate) fn compact(error: redb::CompactionError) -> Self {
+        match error {
+            redb::CompactionError::TransactionInProgress => Self::Busy,
+            error => Self::Write(Box::new(error.into())),
         }
     }
 

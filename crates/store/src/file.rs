@@ -4,6 +4,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
+    time::Duration,
 };
 
 use redb::{
@@ -27,6 +28,16 @@ fn builder(cache_bytes: usize) -> Builder {
     // Other processes may read while one writes.
     builder.set_cache_size(cache_bytes).set_concurrency_mode(ConcurrencyMode::SingleWriter);
     builder
+}
+
+/// How often, and how far apart, it is tried to be alone with the file.
+const TRIES: u32 = 200;
+const PAUSE: Duration = Duration::from_millis(10);
+
+fn compact(database: &mut Database) -> Result<(), StoreError> {
+    // Each pass moves what it can; the last one moves nothing.
+    while database.compact().map_err(StoreError::compact)? {}
+    Ok(())
 }
 
 /// The file, opened for writing. It is closed and opened again when the disk
@@ -64,6 +75,24 @@ impl File {
             Ok(Arc::new(database))
         })?);
         Ok(())
+    }
+
+    /// Makes the file as small as what is in it. Nobody can read meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] while another process reads; [`StoreError`].
+    pub(crate) fn compact(&self) -> Result<(), StoreError> {
+        let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..TRIES {
+            let Some(database) = &mut *slot else { return Err(StoreError::Damaged) };
+            // Whoever reads holds it for as long as one question takes.
+            let compacted = Arc::get_mut(database).map(|database| guarded(|| compact(database)));
+            match compacted {
+                None | Some(Err(StoreError::Busy)) => std::thread::park_timeout(PAUSE),
+                Some(compacted) => return compacted,
+            }
+        }
+        Err(StoreError::Busy)
     }
 
     /// The database, unless it could not be opened again.

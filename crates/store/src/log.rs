@@ -1,11 +1,12 @@
 //! The log as its users see it.
 
 use std::{
+    convert::Infallible,
     path::Path,
     sync::{
-        Arc, Weak,
+        Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
-        mpsc::{RecvTimeoutError, SyncSender, TrySendError, sync_channel},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
     },
     thread::JoinHandle,
     time::Duration,
@@ -16,8 +17,12 @@ use leverframe_core::{
     guard::{Memory, Remembers},
     record::{Record, Recorder},
     start::{Hold, NotRecorded, Start},
+    time::Clock,
 };
-use tokio::sync::{oneshot, watch};
+use tokio::{
+    sync::{oneshot, watch},
+    time::Instant,
+};
 
 use crate::{
     Durability, Health, Reader, Recovery, Settings, StoreError, WhenFull,
@@ -25,6 +30,7 @@ use crate::{
     file::{File, guarded},
     guards::{self, Notes, Source},
     recovery,
+    settings::WallClock,
     writer::{Counters, Job, Writer},
 };
 
@@ -33,6 +39,9 @@ const CANNOT_BE_WRITTEN: &str = "the log cannot be written; check the disk's spa
 
 /// How often it is looked for room in a full queue.
 const WAIT_FOR_ROOM: Duration = Duration::from_millis(1);
+
+/// How long after the log was opened it is first looked for what is not to be kept.
+const FIRST_RETIREMENT: Duration = Duration::from_secs(5);
 
 /// Most bytes of bodies that wait to be written.
 const MOST_BODY_BYTES: u64 = 32 << 20;
@@ -51,11 +60,12 @@ pub struct Log {
     /// `None` only while it is being dropped.
     jobs: Option<SyncSender<Job>>,
     counters: Arc<Counters>,
-    writer: Option<JoinHandle<()>>,
+    /// The thread, and what is disconnected when it has ended.
+    writer: Option<(JoinHandle<()>, Mutex<Receiver<Infallible>>)>,
     recovery: Recovery,
     committed: Arc<watch::Sender<u64>>,
     guards: Arc<Source>,
-    file: Arc<File>,
+    pub(crate) file: Arc<File>,
 }
 
 impl Log {
@@ -76,6 +86,18 @@ impl Log {
     /// [`StoreError::Version`] when a newer version has written it;
     /// [`StoreError::NotALog`], [`StoreError::Damaged`], [`StoreError::Open`].
     pub fn open_with(path: impl AsRef<Path>, settings: Settings) -> Result<Self, StoreError> {
+        Self::open_at(path, settings, Arc::new(WallClock))
+    }
+
+    /// The same with a clock of one's own, by which old entries go.
+    ///
+    /// # Errors
+    /// As of [`Log::open_with`].
+    pub fn open_at(
+        path: impl AsRef<Path>,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StoreError> {
         let file = Arc::new(File::open(path.as_ref(), settings.cache_bytes)?);
         let recovery = guarded(|| recovery::recover(&file))?;
         let counters = Arc::new(Counters::default());
@@ -90,17 +112,25 @@ impl Log {
             committed: Arc::clone(&committed),
             guards: Arc::clone(&guards),
             notes: Notes::default(),
+            retention: settings.retention,
+            clock,
+            retire_at: Instant::now() + FIRST_RETIREMENT,
+        };
+        let (running, ended) = sync_channel::<Infallible>(0);
+        let run = move || {
+            writer.run();
+            drop(running);
         };
         let writer = std::thread::Builder::new()
             .name("leverframe-log".to_owned())
-            .spawn(move || writer.run())
+            .spawn(run)
             .map_err(|error| StoreError::open(redb::Error::Io(error)))?;
         Ok(Self {
             reader: Reader::of(Arc::clone(&file)),
             settings,
             jobs: Some(jobs),
             counters,
-            writer: Some(writer),
+            writer: Some((writer, Mutex::new(ended))),
             recovery,
             committed,
             guards,
@@ -149,6 +179,23 @@ impl Log {
         guarded(|| guards::read_and_replay(&self.file.begin_read()?))
     }
 
+    /// Takes away all that is not to be kept, and gives the room back to the
+    /// disk. For quiet times:
+    /// meanwhile nothing is read, and what is recorded waits in the queue. A
+    /// process that is killed meanwhile leaves a file that takes long to open.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] while another process reads; [`StoreError::Write`];
+    /// [`StoreError::Stopped`].
+    pub fn compact(&self) -> Result<(), StoreError> {
+        let (done, wait) = sync_channel(1);
+        let jobs = self.jobs.as_ref().ok_or(StoreError::Stopped)?;
+        self.counters.queued.fetch_add(1, Ordering::Relaxed);
+        jobs.send(Job::Compact(done)).map_err(|_| StoreError::Stopped)?;
+        self.wake();
+        wait.recv().map_err(|_| StoreError::Stopped)?
+    }
+
     /// How it is doing.
     pub fn health(&self) -> Health {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
@@ -159,6 +206,7 @@ impl Log {
             waiting: read(&counters.queued).saturating_sub(read(&counters.done)),
             written: read(&counters.written),
             shed: read(&counters.shed),
+            retired: read(&counters.retired),
             shed_bodies: read(&counters.shed_bodies),
             failed: read(&counters.failed),
             set_aside: read(&counters.set_aside),
@@ -251,7 +299,7 @@ impl Log {
     }
 
     fn wake(&self) {
-        if let Some(writer) = &self.writer {
+        if let Some((writer, _)) = &self.writer {
             writer.thread().unpark();
         }
     }
@@ -309,9 +357,12 @@ impl Drop for Log {
         self.counters.closing.store(true, Ordering::Relaxed);
         self.jobs = None; // the writer ends when it has written what is queued
         self.wake();
-        let itself = |writer: &JoinHandle<()>| writer.thread().id() == std::thread::current().id();
-        if let Some(writer) = self.writer.take().filter(|writer| !itself(writer)) {
-            let _ = writer.join(); // a panic of the writer has been printed by itself
+        let Some((writer, ended)) = self.writer.take() else { return };
+        if writer.thread().id() == std::thread::current().id() {
+            return; // it was the last to hold the log, and ends by itself
         }
+        let ended = ended.into_inner().unwrap_or_else(PoisonError::into_inner);
+        // A thread that hangs on its disk is left to itself.
+        let _ = ended.recv_timeout(self.settings.close_within);
     }
 }

@@ -23,6 +23,10 @@ pub(crate) const NEXT_RUN: &str = "next_run";
 pub(crate) const GUARDS_AT: &str = "guards_at";
 pub(crate) const GUARDS_ROW: &str = "guards_row";
 
+/// Bytes of all rows, and of all bodies, as they are stored.
+pub(crate) const ROW_BYTES: &str = "row_bytes";
+pub(crate) const BODY_BYTES: &str = "body_bytes";
+
 /// Requests that are over, in the order in which they ended, by a number that
 /// only grows. See [`crate::row`] for the value.
 pub(crate) const ROWS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("rows");
@@ -67,6 +71,19 @@ pub(crate) fn create(transaction: &WriteTransaction) -> Result<(), StoreError> {
     transaction.open_table(BODIES).map_err(StoreError::open)?;
     let mut meta = transaction.open_table(META).map_err(StoreError::open)?;
     meta.insert(VERSION_KEY, VERSION).map_err(StoreError::open)?;
+    Ok(())
+}
+
+/// Counts more of something in [`META`].
+pub(crate) fn more(transaction: &WriteTransaction, name: &str, more: u64) -> Result<(), redb::Error> {
+    take_numbers(transaction, name, more).map(|_| ())
+}
+
+/// Counts less of something in [`META`].
+pub(crate) fn less(transaction: &WriteTransaction, name: &str, less: u64) -> Result<(), redb::Error> {
+    let mut meta = transaction.open_table(META)?;
+    let count = meta.get(name)?.map_or(0, |count| count.value());
+    meta.insert(name, count.saturating_sub(less))?;
     Ok(())
 }
 

@@ -1,5 +1,11 @@
 //! How a log is kept.
 
+use std::time::Duration;
+
+use leverframe_core::time::{Clock, Timestamp};
+
+use crate::Retention;
+
 /// When what was handed over is safe on disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
@@ -39,20 +45,39 @@ pub struct Settings {
     /// Keeps this many bytes of what is sent and of what comes, of each, in
     /// every attempt. `None`: keeps no content.
     pub bodies: Option<usize>,
+    /// How long what is written is kept.
+    pub retention: Retention,
     /// Bytes of the file's pages that are kept in memory.
     pub cache_bytes: usize,
+    /// How long closing waits for the disk. What is not written by then is lost.
+    pub close_within: Duration,
 }
 
 impl Default for Settings {
-    /// In groups, shedding, 16 384 in the queue, no content, 16 MiB of pages.
+    /// In groups, shedding, 16 384 in the queue, no content, 16 MiB of pages, ten
+    /// seconds for closing.
     fn default() -> Self {
         Self {
             durability: Durability::default(),
             when_full: WhenFull::default(),
             queue: 16_384,
             bodies: None,
+            retention: Retention::default(),
             cache_bytes: crate::file::CACHE_BYTES,
+            close_within: Duration::from_secs(10),
         }
+    }
+}
+
+/// The time of day.
+#[derive(Debug)]
+pub(crate) struct WallClock;
+
+impl Clock for WallClock {
+    #[expect(clippy::disallowed_methods, reason = "what is kept is kept by the calendar")]
+    fn now(&self) -> Timestamp {
+        let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        Timestamp::EPOCH + since_epoch.unwrap_or_default()
     }
 }
 
@@ -76,6 +101,9 @@ pub struct Health {
     pub shed_bodies: u64,
     /// Records that could not be written by the time the log was closed.
     pub failed: u64,
+    /// Requests, bodies and other entries that were taken away since the log
+    /// was opened, as they were old or too many.
+    pub retired: u64,
     /// Records that were no JSON, and were left out for the rest's sake.
     pub set_aside: u64,
 }

@@ -9,7 +9,7 @@ use redb::{ReadableTable, WriteTransaction};
 use crate::schema;
 
 /// Lengths in seconds, shortest first. Each divides the next.
-const UNITS: [u64; 3] = [1, 60, 3_600];
+pub(crate) const UNITS: [u64; 3] = [1, 60, 3_600];
 
 /// The rows of a batch by the second in which they ended.
 #[derive(Debug, Default)]

@@ -10,19 +10,20 @@ use std::{
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc::Receiver,
+        mpsc::{Receiver, RecvTimeoutError},
     },
     time::Duration,
 };
 
-use leverframe_core::{bodies::Bodies, guard::Memory, record::Record, start::Start};
-use tokio::sync::oneshot;
+use leverframe_core::{bodies::Bodies, guard::Memory, record::Record, start::Start, time::Clock};
+use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
-    Durability, StoreError,
+    Durability, Retention, StoreError,
     batch::{Batch, Written},
     file::{File, guarded},
     guards::{Notes, Source},
+    retention::{self, Gone},
 };
 
 /// Most starts and records in one commit.
@@ -38,6 +39,11 @@ const LONG_WINDOW: Duration = Duration::from_secs(1);
 /// Commits in a row without anything to write before the thread waits on the queue.
 const QUIET: u32 = 50;
 
+/// How often it is looked for what is not to be kept, and how long the traffic
+/// has the disk for itself between two steps of taking it away.
+const RETIRE_EVERY: Duration = Duration::from_secs(30);
+const RETIRE_ON: Duration = Duration::from_millis(50);
+
 /// How long the disk is left alone after it failed, at first and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -52,6 +58,8 @@ pub(crate) enum Job {
     Bodies(Arc<Bodies>),
     /// What the guards have learned.
     Guards(Box<Memory>),
+    /// Make the file as small as what is in it.
+    Compact(std::sync::mpsc::SyncSender<Result<(), StoreError>>),
     /// Answer when everything before it is on disk, or cannot be put there.
     Flush(std::sync::mpsc::SyncSender<bool>),
 }
@@ -63,6 +71,8 @@ pub(crate) struct Counters {
     pub(crate) written: AtomicU64,
     /// The queue was full.
     pub(crate) shed: AtomicU64,
+    /// Entries that were taken away.
+    pub(crate) retired: AtomicU64,
     /// Bodies there was no room for.
     pub(crate) shed_bodies: AtomicU64,
     /// Bytes of bodies that were handed over and not written yet.
@@ -105,6 +115,10 @@ pub(crate) struct Writer {
     pub(crate) committed: Arc<tokio::sync::watch::Sender<u64>>,
     pub(crate) guards: Arc<Source>,
     pub(crate) notes: Notes,
+    pub(crate) retention: Retention,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// When it is looked next for what is not to be kept.
+    pub(crate) retire_at: Instant,
 }
 
 /// What waits for one commit.
@@ -115,6 +129,7 @@ struct Group {
     jobs: u64,
     strict: Vec<oneshot::Sender<bool>>,
     flushes: Vec<std::sync::mpsc::SyncSender<bool>>,
+    compactions: Vec<std::sync::mpsc::SyncSender<Result<(), StoreError>>>,
 }
 
 impl Group {
@@ -128,6 +143,7 @@ impl Group {
             Job::End(record) => self.batch.end(record),
             Job::Bodies(bodies) => self.batch.bodies(bodies),
             Job::Guards(memory) => self.guards = Some(memory),
+            Job::Compact(done) => self.compactions.push(done),
             Job::Flush(done) => self.flushes.push(done),
         }
     }
@@ -150,15 +166,24 @@ impl Writer {
         loop {
             let mut group = Group::default();
             if quiet >= QUIET {
-                let Ok(first) = self.jobs.recv() else { return };
-                group.add(first);
+                match self.jobs.recv_timeout(RETIRE_EVERY) {
+                    Ok(first) => group.add(first),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => return,
+                }
             }
             let open = self.gather(&mut group);
             quiet = if group.jobs == 0 { quiet.saturating_add(1) } else { 0 };
             let urgent = self.is_full(&group) || self.durability == Durability::Strict;
+            let compactions = std::mem::take(&mut group.compactions);
             self.commit(group);
             if !open {
                 return;
+            }
+            self.retire();
+            for done in compactions {
+                while self.retire_some().more {}
+                let _ = done.send(self.file.compact()); // whoever asked may have gone
             }
             if !urgent {
                 self.pause();
@@ -233,6 +258,32 @@ impl Writer {
         }
         self.counters.done.fetch_add(jobs, Ordering::Relaxed);
         self.counters.body_bytes.fetch_sub(body_bytes, Ordering::Relaxed);
+    }
+
+    /// Takes away some of what is not to be kept, if it is time.
+    fn retire(&mut self) {
+        if Instant::now() >= self.retire_at {
+            let gone = self.retire_some();
+            self.retire_at = Instant::now() + if gone.more { RETIRE_ON } else { RETIRE_EVERY };
+        }
+    }
+
+    fn retire_some(&self) -> Gone {
+        let (file, retention, now) = (&self.file, &self.retention, self.clock.now());
+        let step = guarded(|| {
+            let mut transaction = file.begin_write()?;
+            transaction.set_quick_repair(true);
+            let gone = retention::step(&transaction, retention, now).map_err(StoreError::write)?;
+            match gone.entries {
+                0 => transaction.abort().map_err(StoreError::write)?,
+                _ => transaction.commit().map_err(StoreError::write)?,
+            }
+            Ok(gone)
+        });
+        // A disk that fails is told of by the next commit.
+        let gone = step.unwrap_or_default();
+        self.counters.retired.fetch_add(u64::try_from(gone.entries).unwrap_or(u64::MAX), Ordering::Relaxed);
+        gone
     }
 
     fn try_commit(&mut self, Group { batch, guards, .. }: &Group) -> Result<Written, StoreError> {

@@ -4,4 +4,5 @@ mod crash;
 mod damage;
 mod guards;
 mod model;
+mod retention;
 mod sample;
