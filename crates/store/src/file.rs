@@ -44,23 +44,33 @@ fn compact(database: &mut Database) -> Result<(), StoreError> {
 /// has failed, as the database asks for.
 #[derive(Debug)]
 pub(crate) struct File {
-    path: PathBuf,
+    place: Place,
     cache_bytes: usize,
     database: RwLock<Option<Arc<Database>>>,
+}
+
+/// Where the bytes are.
+#[derive(Debug)]
+pub(crate) enum Place {
+    Path(PathBuf),
     #[cfg(test)]
-    pub(crate) broken: std::sync::atomic::AtomicBool,
+    Disk(crate::tests::disk::Disk),
+}
+
+impl Place {
+    fn open(&self, builder: &Builder) -> Result<Database, redb::DatabaseError> {
+        match self {
+            Self::Path(path) => builder.create(path),
+            #[cfg(test)]
+            Self::Disk(disk) => builder.create_with_backend(disk.clone()),
+        }
+    }
 }
 
 impl File {
     /// Opens the file, or makes it, and brings it up to date.
-    pub(crate) fn open(path: &Path, cache_bytes: usize) -> Result<Self, StoreError> {
-        let file = Self {
-            path: path.to_owned(),
-            cache_bytes,
-            database: RwLock::new(None),
-            #[cfg(test)]
-            broken: false.into(),
-        };
+    pub(crate) fn open(place: Place, cache_bytes: usize) -> Result<Self, StoreError> {
+        let file = Self { place, cache_bytes, database: RwLock::new(None) };
         file.reopen()?;
         Ok(file)
     }
@@ -70,7 +80,7 @@ impl File {
         let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
         *slot = None; // whoever reads still holds it open; then the next try is the one
         *slot = Some(guarded(|| {
-            let database = builder(self.cache_bytes).create(&self.path).map_err(StoreError::open)?;
+            let database = self.place.open(&builder(self.cache_bytes)).map_err(StoreError::open)?;
             migrate::bring_up_to_date(&database)?;
             Ok(Arc::new(database))
         })?);
@@ -103,11 +113,6 @@ impl File {
 
     /// Begins to write.
     pub(crate) fn begin_write(&self) -> Result<WriteTransaction, StoreError> {
-        #[cfg(test)]
-        if self.broken.load(std::sync::atomic::Ordering::Relaxed) {
-            let full = std::io::Error::new(std::io::ErrorKind::StorageFull, "no space");
-            return Err(StoreError::write(redb::Error::Io(full)));
-        }
         self.database()?.begin_write().map_err(StoreError::write)
     }
 

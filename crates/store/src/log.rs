@@ -27,7 +27,7 @@ use tokio::{
 use crate::{
     Durability, Health, Reader, Recovery, Settings, StoreError, WhenFull,
     batch::size,
-    file::{File, guarded},
+    file::{File, Place, guarded},
     guards::{self, Notes, Source},
     recovery,
     settings::WallClock,
@@ -98,7 +98,11 @@ impl Log {
         settings: Settings,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StoreError> {
-        let file = Arc::new(File::open(path.as_ref(), settings.cache_bytes)?);
+        Self::begin(Place::Path(path.as_ref().to_owned()), settings, clock)
+    }
+
+    pub(crate) fn begin(place: Place, settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let file = Arc::new(File::open(place, settings.cache_bytes)?);
         let recovery = guarded(|| recovery::recover(&file))?;
         let counters = Arc::new(Counters::default());
         let (jobs, queue) = sync_channel(settings.queue.max(1));
@@ -290,12 +294,6 @@ impl Log {
             };
         }
         false
-    }
-
-    /// Makes the disk fail, or mends it.
-    #[cfg(test)]
-    pub(crate) fn break_disk(&self, broken: bool) {
-        self.file.broken.store(broken, Ordering::Relaxed);
     }
 
     fn wake(&self) {

@@ -6,7 +6,10 @@ use std::{path::Path, sync::Arc};
 use leverframe_core::record::Recorder;
 use proptest::prelude::*;
 
-use super::sample::{DAY, Sample};
+use super::{
+    disk::{Disk, Fault},
+    sample::{DAY, Sample},
+};
 use crate::{Durability, Log, Period, Query, Reader, Settings, State, StoreError, WhenFull};
 
 fn write(path: &Path, requests: u64) {
@@ -65,46 +68,94 @@ proptest! {
     }
 }
 
+/// What was kept while the disk failed is written when it is mended, without a
+/// word from anyone, and the rest is counted.
 #[test]
 fn a_disk_that_fails_never_holds_up_or_fails_a_request() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("log.redb");
-    let settings = Settings { when_full: WhenFull::Block, queue: 64, ..Settings::default() };
-    let log = Log::open_with(&path, settings).expect("opens");
-    log.record(&Arc::new(Sample::answered(1).record()));
-    log.flush().expect("written");
-    log.break_disk(true);
-    // More than the queue and a group hold: what does not fit is dropped and counted.
-    for number in 2..3_000 {
-        log.record(&Arc::new(Sample::answered(number).record()));
+    for fault in [Fault::Full(0), Fault::ReadOnly] {
+        let disk = Disk::default();
+        let settings = Settings { when_full: WhenFull::Block, queue: 64, ..Settings::default() };
+        let log = disk.open(settings).expect("opens");
+        log.record(&Arc::new(Sample::answered(1).record()));
+        log.flush().expect("written");
+        disk.set(fault);
+        // More than the queue and a group hold: what does not fit is dropped and counted.
+        for number in 2..3_000 {
+            log.record(&Arc::new(Sample::answered(number).record()));
+        }
+        let error = log.flush().expect_err("not written");
+        assert!(matches!(error, StoreError::Lost { .. }), "{error}");
+        let health = log.health();
+        assert!(health.failing && health.shed > 0, "{health:?}");
+        let problem = health.problem.expect("it says why");
+        assert!(problem.contains("no storage space") || problem.contains("read-only"), "{problem}");
+        disk.set(Fault::None);
+        while log.health().failing || log.health().waiting > 0 {
+            std::thread::yield_now();
+        }
+        assert!(log.reader().get(Sample::answered(1).id()).expect("reads").is_some());
+        log.record(&Arc::new(Sample::answered(5_000).record()));
+        let _ = log.flush(); // says how many were lost before
+        let health = log.health();
+        let page = log.reader().newest(&Query::all(), None, usize::MAX).expect("reads");
+        assert_eq!(page.records.len() as u64, health.written);
+        assert_eq!(health.written + health.shed, 3_000);
     }
-    let error = log.flush().expect_err("not written");
-    assert!(matches!(error, StoreError::Lost { .. }), "{error}");
-    let health = log.health();
-    assert!(health.failing && health.shed > 0, "{health:?}");
-    assert!(health.problem.is_some_and(|problem| problem.contains("no space")), "it says why");
-    assert!(log.reader().get(Sample::answered(1).id()).expect("reads").is_some());
-    // The disk is mended: what was kept is written, without a word from anyone.
-    log.break_disk(false);
-    while log.health().failing || log.health().waiting > 0 {
+}
+
+#[test]
+fn a_disk_that_grows_full_while_a_request_is_served_loses_what_it_says() {
+    let disk = Disk::default();
+    let log = disk.open(Settings { queue: 64, ..Settings::default() }).expect("opens");
+    disk.set(Fault::Full(disk.len() + 100_000));
+    let mut recorded = 0;
+    while !log.health().failing {
+        log.record(&Arc::new(Sample::answered(recorded).record()));
+        recorded += 1;
         std::thread::yield_now();
     }
-    log.record(&Arc::new(Sample::answered(5_000).record()));
-    let _ = log.flush(); // says how many were lost before
-    let health = log.health();
-    let page = log.reader().newest(&Query::all(), None, usize::MAX).expect("reads");
-    assert_eq!(page.records.len() as u64, health.written);
-    assert_eq!(health.written + health.shed, 3_000);
+    drop(log);
+    disk.set(Fault::None);
+    let log = disk.open(Settings::default()).expect("opens");
+    let kept = log.reader().total(&Query::all()).expect("reads").requests;
+    assert!(kept > 0 && kept < recorded, "{kept} of {recorded}");
 }
 
 #[test]
 fn with_strict_durability_a_failing_disk_holds_requests_back() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let settings = Settings { durability: Durability::Strict, ..Settings::default() };
-    let log = Log::open_with(folder.path().join("log.redb"), settings).expect("opens");
-    log.break_disk(true);
+    let disk = Disk::default();
+    let log = disk.open(Settings { durability: Durability::Strict, ..Settings::default() }).expect("opens");
+    disk.set(Fault::ReadOnly);
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let hold = log.start(&Arc::new(Sample::answered(1).start())).expect("strict");
     let refused = runtime.block_on(hold).expect_err("not written");
     assert!(refused.to_string().contains("disk"), "{refused}");
+}
+
+/// A disk that takes for ever to make something safe.
+#[test]
+fn a_disk_that_hangs_holds_up_neither_requests_nor_the_end_of_the_process() {
+    let disk = Disk::default();
+    let close_within = std::time::Duration::from_millis(20);
+    let log = disk.open(Settings { queue: 64, close_within, ..Settings::default() }).expect("opens");
+    disk.set(Fault::Hangs);
+    for number in 0..3_000 {
+        log.record(&Arc::new(Sample::answered(number).record()));
+    }
+    let health = log.health();
+    assert!(health.waiting > 0 && health.shed > 0, "that is visible: {health:?}");
+    drop(log); // does not wait for the disk
+    disk.set(Fault::None);
+}
+
+#[test]
+fn a_disk_that_cannot_be_written_to_is_an_error_when_the_log_is_opened() {
+    let disk = Disk::default();
+    drop(disk.open(Settings::default()).expect("opens"));
+    disk.set(Fault::ReadOnly);
+    let error = disk.open(Settings::default()).expect_err("read-only");
+    assert!(
+        matches!(error, StoreError::Open(_)) && error.to_string().contains("can be written to"),
+        "{error}"
+    );
 }

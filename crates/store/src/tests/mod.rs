@@ -2,6 +2,8 @@
 
 mod crash;
 mod damage;
+pub(crate) mod disk;
+mod frozen;
 mod guards;
 mod model;
 mod retention;
