@@ -4,7 +4,7 @@
 //! The emulator runs on a thread of its own. The straight call sends the bytes
 //! the router sends and reads the whole body without looking at it.
 
-use std::hint::black_box;
+use std::{hint::black_box, sync::Arc};
 
 use bytes::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -16,7 +16,9 @@ use hyper_util::{
 use leverframe_core::model::Dialect;
 use leverframe_emulator::{Emulator, Provider as Fake, Step};
 use leverframe_http::codec::{Call, Endpoint, StreamDecoder, encode};
-use leverframe_router::{BreakerConfig, Limits, Provider, Request, RetryPolicy, Router, StreamLimits};
+use leverframe_router::{
+    BreakerConfig, Limits, Provider, Request, RetryPolicy, Router, StreamLimits, store::Log,
+};
 use tokio::runtime;
 
 const MODEL: &str = "claude-sonnet-5";
@@ -78,6 +80,15 @@ fn router(c: &mut Criterion) {
     group.bench_function("router", |b| {
         b.to_async(&local).iter(async || black_box(router.send(request.clone()).await.expect("an answer")));
     });
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = Arc::new(Log::open(folder.path().join("log.redb")).expect("opens"));
+    let provider = Provider::anthropic("k").base_url(&base_url).limits(unlimited);
+    let logging = Router::builder().provider(provider).log(Arc::clone(&log)).build().expect("valid");
+    group.bench_function("router with a log", |b| {
+        b.to_async(&local).iter(async || black_box(logging.send(request.clone()).await.expect("an answer")));
+    });
+    drop(logging);
+    println!("the log: {:?}", log.health());
     group.finish();
 
     let mut group = c.benchmark_group("router: stream of 100 words");

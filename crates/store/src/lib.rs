@@ -37,6 +37,7 @@ mod terms;
 #[cfg(test)]
 mod tests;
 mod times;
+pub mod vault;
 mod views;
 mod writer;
 

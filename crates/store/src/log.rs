@@ -31,6 +31,7 @@ use crate::{
     guards::{self, Notes, Source},
     recovery,
     settings::WallClock,
+    vault::{MasterKey, Vault, VaultError},
     writer::{Counters, Job, Writer},
 };
 
@@ -145,6 +146,15 @@ impl Log {
     /// What answers questions.
     pub fn reader(&self) -> &Reader {
         &self.reader
+    }
+
+    /// The provider configurations in the same file, sealed with `key`. The
+    /// first key that is given is the one.
+    ///
+    /// # Errors
+    /// [`VaultError::WrongMasterKey`]; [`VaultError::Store`].
+    pub fn vault(&self, key: MasterKey) -> Result<Vault, VaultError> {
+        Vault::open(Arc::clone(&self.file), key)
     }
 
     /// What was found and done when the log was opened.

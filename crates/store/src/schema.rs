@@ -59,6 +59,14 @@ pub(crate) const GUARDS: TableDefinition<'_, (&str, &str, &str), &[u8]> = TableD
 /// kept of it, with LZ4.
 pub(crate) const BODIES: TableDefinition<'_, ([u8; 16], u64, u8), &[u8]> = TableDefinition::new("bodies");
 
+/// Provider configurations by name: JSON, with the keys sealed. See [`crate::vault`].
+pub(crate) const PROVIDERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("providers");
+
+/// What the vault keeps of itself.
+pub(crate) const VAULT: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("vault");
+/// The key of what tells a wrong master key, in [`VAULT`].
+pub(crate) const VAULT_CHECK: &str = "check";
+
 /// Makes all tables, so that readers find them.
 pub(crate) fn create(transaction: &WriteTransaction) -> Result<(), StoreError> {
     transaction.open_table(ROWS).map_err(StoreError::open)?;
@@ -69,6 +77,8 @@ pub(crate) fn create(transaction: &WriteTransaction) -> Result<(), StoreError> {
     transaction.open_table(ROLLUPS).map_err(StoreError::open)?;
     transaction.open_table(GUARDS).map_err(StoreError::open)?;
     transaction.open_table(BODIES).map_err(StoreError::open)?;
+    transaction.open_table(PROVIDERS).map_err(StoreError::open)?;
+    transaction.open_table(VAULT).map_err(StoreError::open)?;
     let mut meta = transaction.open_table(META).map_err(StoreError::open)?;
     meta.insert(VERSION_KEY, VERSION).map_err(StoreError::open)?;
     Ok(())
