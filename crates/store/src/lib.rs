@@ -19,6 +19,7 @@
 mod batch;
 mod content;
 mod error;
+mod export;
 mod file;
 mod guards;
 mod histogram;
@@ -37,11 +38,13 @@ mod terms;
 #[cfg(test)]
 mod tests;
 mod times;
+mod totals;
 pub mod vault;
 mod views;
 mod writer;
 
 pub use error::StoreError;
+pub use export::{ExportError, Exported, Format, Lines};
 pub use histogram::Histogram;
 pub use log::Log;
 pub use query::{Cursor, Page, Query};
@@ -51,4 +54,5 @@ pub use retention::Retention;
 pub use rollup::{Period, Rollup};
 pub use settings::{Durability, Health, Settings, WhenFull};
 pub use terms::State;
+pub use totals::{By, Group, Totals};
 pub use views::Placed;

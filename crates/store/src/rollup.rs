@@ -170,6 +170,17 @@ impl Rollup {
     }
 }
 
+/// What one request adds up to at each provider and model.
+pub(crate) fn by_place(record: &Record) -> impl Iterator<Item = ((String, String), Rollup)> {
+    let mut minutes = ByMinute::new();
+    count(&mut minutes, record);
+    minutes.into_iter().map(|(place, minutes)| {
+        let mut total = Rollup::default();
+        minutes.values().for_each(|rollup| total.merge(rollup));
+        (place, total)
+    })
+}
+
 /// What the records of a batch add to rollups, and what those they replace
 /// take away, by minute.
 #[derive(Debug, Default)]
@@ -282,7 +293,7 @@ fn place(attempt: &Attempt) -> (&str, &str) {
 }
 
 /// Pieces of streamed answers, over all attempts.
-fn chunks(record: &Record) -> u64 {
+pub(crate) fn chunks(record: &Record) -> u64 {
     let entries = record.journal.entries().iter();
     entries
         .filter(|entry| entry.event == EventKind::ReceiveStreamChunk)

@@ -61,11 +61,11 @@ impl Reader {
     ///
     /// # Errors
     /// [`StoreError`] of the file, or of `take`.
-    pub fn each(
+    pub fn each<E: From<StoreError>>(
         &self,
         query: &Query,
-        mut take: impl FnMut(Result<Record, StoreError>) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+        mut take: impl FnMut(Result<Record, StoreError>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut from = Some(self.end()?);
         while from.is_some() {
             let Page { records, next } = self.newest(query, from, PAGE)?;
@@ -83,7 +83,7 @@ impl Reader {
         let mut total = Rollup::default();
         self.each(query, |record| {
             total.merge(&Rollup::of(&record?));
-            Ok(())
+            Ok::<_, StoreError>(())
         })?;
         Ok(total)
     }

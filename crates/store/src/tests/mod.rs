@@ -7,4 +7,5 @@ mod frozen;
 mod guards;
 mod model;
 mod retention;
-mod sample;
+pub(crate) mod sample;
+mod totals;

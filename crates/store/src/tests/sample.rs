@@ -14,33 +14,33 @@ use leverframe_core::{
 };
 
 /// Providers, their models and dialects.
-pub(super) const PLACES: [(&str, &str, Dialect); 3] = [
+pub(crate) const PLACES: [(&str, &str, Dialect); 3] = [
     ("claude", "claude-sonnet-5", Dialect::Anthropic),
     ("gemini", "gemini-3.6-flash", Dialect::Gemini),
     ("openai", "gpt-5.4-mini", Dialect::OpenAiChat),
 ];
 
 /// A day in November 2026.
-pub(super) const DAY: Timestamp = Timestamp::from_unix_nanos(1_795_000_000_000_000_000);
+pub(crate) const DAY: Timestamp = Timestamp::from_unix_nanos(1_795_000_000_000_000_000);
 
 /// What a record is made of; the rest follows.
 #[derive(Clone, Debug)]
-pub(super) struct Sample {
-    pub(super) number: u64,
+pub(crate) struct Sample {
+    pub(crate) number: u64,
     /// When it ended, after [`DAY`].
-    pub(super) ended: Duration,
-    pub(super) conversation: Option<u8>,
-    pub(super) user: Option<u8>,
-    pub(super) tag: Option<u8>,
-    pub(super) place: usize,
+    pub(crate) ended: Duration,
+    pub(crate) conversation: Option<u8>,
+    pub(crate) user: Option<u8>,
+    pub(crate) tag: Option<u8>,
+    pub(crate) place: usize,
     /// Whether the first place failed and the next one was asked.
-    pub(super) fell_back: bool,
-    pub(super) completed: bool,
+    pub(crate) fell_back: bool,
+    pub(crate) completed: bool,
 }
 
 impl Sample {
     /// An ordinary answered request.
-    pub(super) fn answered(number: u64) -> Self {
+    pub(crate) fn answered(number: u64) -> Self {
         Self {
             number,
             ended: Duration::from_millis(number * 7),
@@ -53,13 +53,13 @@ impl Sample {
         }
     }
 
-    pub(super) fn id(&self) -> RequestId {
+    pub(crate) fn id(&self) -> RequestId {
         let mut random = [0x5a; 10];
         random[2..].copy_from_slice(&self.number.to_be_bytes());
         RequestId::new(DAY, random)
     }
 
-    pub(super) fn record(&self) -> Record {
+    pub(crate) fn record(&self) -> Record {
         let ended_at = DAY + self.ended + Duration::from_secs(1);
         let began = if self.fell_back { vec![self.place, self.place + 1] } else { vec![self.place] };
         let mut attempts: Vec<_> =
@@ -94,7 +94,7 @@ impl Sample {
         }
     }
 
-    pub(super) fn start(&self) -> Start {
+    pub(crate) fn start(&self) -> Start {
         let record = self.record();
         let (provider, model, dialect) = PLACES[self.place % 3];
         Start {

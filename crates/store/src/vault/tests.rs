@@ -16,14 +16,14 @@ fn name(name: &str) -> ProviderName {
 
 fn config(provider: &str, priority: u32, keys: &[(&str, &str)]) -> ProviderConfig {
     let api_key = |(label, key): &(&str, &str)| ApiKey {
-        label: KeyLabel::new(*label).expect("a label"),
+        label: KeyLabel::new(label).expect("a label"),
         key: SecretString::from(*key),
     };
     ProviderConfig {
         settings: ProviderSettings {
             name: name(provider),
             dialect: Dialect::OpenAiChat,
-            enabled: priority % 2 == 0,
+            enabled: priority.is_multiple_of(2),
             priority,
             base_url: Some("https://example.com/v1".to_owned()),
             default_model: None,
