@@ -6,6 +6,7 @@ pub(crate) mod disk;
 mod frozen;
 mod guards;
 mod model;
+mod processes;
 mod retention;
 pub(crate) mod sample;
 mod totals;
