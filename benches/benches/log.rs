@@ -175,11 +175,22 @@ fn hand_over(_: &mut Criterion) {
     println!("log/hand_over: median {:?}, p99 {:?}, most {:?}", at(0.5), at(0.99), at(1.0));
 }
 
+/// The most memory this process has had since it was last asked, in MiB.
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    let _ = std::fs::write("/proc/self/clear_refs", "5"); // begins anew, on Linux
+    kib.unwrap_or(0) >> 10
+}
+
 /// Questions over a large file.
 fn questions(criterion: &mut Criterion) {
     let requests = std::env::var("LOG_REQUESTS").ok().and_then(|count| count.parse().ok()).unwrap_or(100_000);
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("log.redb");
+    peak();
+    let before = peak();
     let log = open(&path, Durability::Group);
     for number in 0..requests {
         log.record(&record(number).1);
@@ -217,6 +228,7 @@ fn questions(criterion: &mut Criterion) {
     group.bench_function("hourly", |bencher| bencher.iter(|| log.reader().hourly(now).expect("reads")));
     group.bench_function("failed", |bencher| bencher.iter(|| log.reader().failed(None, 50).expect("reads")));
     group.finish();
+    println!("log/memory: {} MiB at most, {before} before the log was opened", peak());
     drop(log);
     let began = Instant::now();
     drop(open(&path, Durability::Group));
