@@ -9,6 +9,7 @@
 //!
 //! All but the last do no I/O and read no clock.
 
+pub mod answer;
 pub mod codec;
 pub mod headroom;
 pub mod hints;
