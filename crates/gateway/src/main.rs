@@ -2,6 +2,7 @@
 
 mod demo;
 mod logs;
+mod serve;
 mod show;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -11,17 +12,20 @@ use clap::{Parser, Subcommand};
 
 use show::Problem;
 
-const EXAMPLES: &str = "\
-Examples:
+const EXAMPLES: &str = r#"Examples:
   See what this does, without a key or a network:
     leverframe demo
 
   The same first scene against the real providers:
     ANTHROPIC_API_KEY=... leverframe demo --real --prompt 'Why is the sky blue?'
 
+  Point any OpenAI, Anthropic or Google SDK at it:
+    leverframe serve --emulated
+    curl http://127.0.0.1:4141/v1/chat/completions -d '{"model": "gpt-4.1", "messages": [{"role": "user", "content": "Hello"}]}'
+
   Keep the demo's log and look at it afterwards:
     leverframe demo --log demo.redb
-    leverframe logs demo.redb";
+    leverframe logs demo.redb"#;
 
 /// Call Claude, Gemini and OpenAI through one API, and stay up when they do not.
 #[derive(Parser)]
@@ -35,6 +39,8 @@ struct Arguments {
 enum Command {
     /// Play five short scenes: an answer, a fallback, a rate limit, a cut stream, an open breaker.
     Demo(demo::Arguments),
+    /// Serve the OpenAI, Anthropic and Google APIs on one address, with fallback, limits and a log.
+    Serve(serve::Arguments),
     /// Print the newest requests of a log: attempts, outcome, every state gone through.
     Logs {
         /// The log's file.
@@ -52,20 +58,24 @@ const INTERRUPTED: u8 = 130;
 async fn main() -> ExitCode {
     let work = async {
         match Arguments::parse().command {
-            Command::Demo(arguments) => demo::run(arguments).await,
-            Command::Logs { file, limit } => logs::run(&file, limit),
+            // Ends by itself when it is asked to.
+            Command::Serve(arguments) => serve::run(arguments).await,
+            Command::Demo(arguments) => until_interrupted(demo::run(arguments)).await,
+            Command::Logs { file, limit } => logs::run(&file, limit).map(|()| ExitCode::SUCCESS),
         }
     };
+    work.await.unwrap_or_else(|problem| {
+        eprintln!("leverframe: {problem}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Does the work until Ctrl-C. Dropping it cancels what is out and removes what
+/// was made.
+async fn until_interrupted(work: impl Future<Output = Result<(), Problem>>) -> Result<ExitCode, Problem> {
     tokio::select! {
-        outcome = work => match outcome {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(problem) => {
-                eprintln!("leverframe: {problem}");
-                ExitCode::FAILURE
-            }
-        },
-        // Dropping the work cancels what is out and removes what was made.
-        _ = tokio::signal::ctrl_c() => ExitCode::from(INTERRUPTED),
+        done = work => done.map(|()| ExitCode::SUCCESS),
+        _ = tokio::signal::ctrl_c() => Ok(ExitCode::from(INTERRUPTED)),
     }
 }
 

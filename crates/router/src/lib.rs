@@ -172,3 +172,12 @@ pub use leverframe_http::{
     },
 };
 pub use leverframe_store as store;
+
+/// Requests and answers in the words of a provider's API, for services that
+/// speak it to their own clients.
+pub mod dialect {
+    pub use leverframe_http::{
+        answer::{EncodedError, StreamEncoder, StreamForm, Told, encode_answer, encode_error, restore},
+        codec::{Asked, read_request},
+    };
+}

@@ -17,8 +17,8 @@ use leverframe_core::{
     error::{ErrorKind, Failure},
     guard::Deadline,
     lifecycle::{Lifecycle, On, ReceiveStreamChunk, RequestFailed, Route, Seen, StreamComplete, Streaming},
-    model::StreamEvent,
-    record::Record,
+    model::{RequestId, StreamEvent},
+    record::{Attempt, Record},
     time::Timestamp,
 };
 use leverframe_http::{codec::StreamDecoder, sse, transport::Body};
@@ -266,6 +266,22 @@ impl ResponseStream {
         match &self.state {
             State::Live(_, live) => Some(live.lifecycle.route()),
             _ => None,
+        }
+    }
+
+    /// The request's id.
+    pub fn id(&self) -> Option<RequestId> {
+        match &self.state {
+            State::Live(_, live) => Some(live.lifecycle.id()),
+            _ => self.record().map(|record| record.id),
+        }
+    }
+
+    /// The attempts so far, those that failed unseen among them.
+    pub fn attempts(&self) -> &[Attempt] {
+        match &self.state {
+            State::Live(_, live) => live.lifecycle.attempts(),
+            _ => self.record().map_or(&[], |record| &record.attempts),
         }
     }
 

@@ -193,6 +193,11 @@ impl Book {
         self.losses = losses;
     }
 
+    /// The attempts so far.
+    pub(super) fn attempts(&self) -> &[Attempt] {
+        &self.attempts
+    }
+
     /// When the last attempt began.
     pub(super) fn attempt_began(&self) -> Option<Timestamp> {
         self.attempts.last().map(|attempt| attempt.started_at)

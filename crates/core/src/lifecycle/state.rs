@@ -9,7 +9,7 @@ use crate::{
     guard::{Admission, Draw, RetryPermit, Spent},
     loss::Loss,
     model::{Partial, Request, RequestId, Response, TerminalFrame},
-    record::{Desk, Record},
+    record::{Attempt, Desk, Record},
     start::Hold,
     time::Timestamp,
     validate::Valid,
@@ -199,6 +199,11 @@ impl<S, V: Visibility> Lifecycle<S, V> {
     /// The request's id.
     pub fn id(&self) -> RequestId {
         self.book.id()
+    }
+
+    /// The attempts so far. One that is going on is not filled in yet.
+    pub fn attempts(&self) -> &[Attempt] {
+        self.book.attempts()
     }
 
     /// Every state it went through so far.

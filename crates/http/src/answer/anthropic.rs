@@ -163,13 +163,18 @@ enum Event<'a> {
 }
 
 #[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type")]
 enum Delta<'a> {
-    TextDelta { text: &'a str },
-    ThinkingDelta { thinking: &'a str },
-    SignatureDelta { signature: String },
-    InputJsonDelta { partial_json: &'a str },
-    CitationsDelta { citation: &'a RawValue },
+    #[serde(rename = "text_delta")]
+    Text { text: &'a str },
+    #[serde(rename = "thinking_delta")]
+    Thinking { thinking: &'a str },
+    #[serde(rename = "signature_delta")]
+    Signature { signature: String },
+    #[serde(rename = "input_json_delta")]
+    InputJson { partial_json: &'a str },
+    #[serde(rename = "citations_delta")]
+    Citations { citation: &'a RawValue },
 }
 
 #[derive(Serialize)]
@@ -232,10 +237,10 @@ impl Stream {
                 self.model = model.as_ref().map(ToString::to_string);
             }
             StreamEvent::TextDelta { index, text } | StreamEvent::RefusalDelta { index, text } => {
-                self.delta(*index, Kind::Text, Delta::TextDelta { text }, out);
+                self.delta(*index, Kind::Text, Delta::Text { text }, out);
             }
             StreamEvent::ThinkingDelta { index, text } => {
-                self.delta(*index, Kind::Thinking, Delta::ThinkingDelta { thinking: text }, out);
+                self.delta(*index, Kind::Thinking, Delta::Thinking { thinking: text }, out);
             }
             StreamEvent::Signature { index, dialect, signature } => {
                 let signature = Signature { dialect: *dialect, value: signature.to_string() };
@@ -248,12 +253,12 @@ impl Stream {
             }
             StreamEvent::ToolCallDelta { index, arguments } => {
                 if let Some(number) = self.number(*index, Kind::ToolUse) {
-                    let delta = Delta::InputJsonDelta { partial_json: arguments };
+                    let delta = Delta::InputJson { partial_json: arguments };
                     self.event(&Event::ContentBlockDelta { index: number, delta }, out);
                 }
             }
             StreamEvent::Citation { index, citation } if citation.source.dialect == Dialect::Anthropic => {
-                let delta = Delta::CitationsDelta { citation: citation.source.json.as_raw() };
+                let delta = Delta::Citations { citation: citation.source.json.as_raw() };
                 self.delta(*index, Kind::Text, delta, out);
             }
             StreamEvent::Opaque { index, block } if block.dialect == Dialect::Anthropic => {
@@ -298,7 +303,7 @@ impl Stream {
         if self.blocks.iter().any(of_another) {
             return; // it has begun without
         }
-        let delta = Delta::SignatureDelta { signature: carried(signature, Dialect::Anthropic) };
+        let delta = Delta::Signature { signature: carried(signature, Dialect::Anthropic) };
         self.delta(index, Kind::Thinking, delta, out);
     }
 

@@ -141,11 +141,29 @@ impl UsageBody {
 #[derive(Default)]
 struct Rest<'a>(Vec<(&'a str, &'a RawValue)>);
 
+/// The fields that are written of every answer and message.
+const WRITTEN: [&str; 12] = [
+    "id",
+    "object",
+    "created",
+    "model",
+    "choices",
+    "usage",
+    "role",
+    "content",
+    "refusal",
+    "reasoning_content",
+    "tool_calls",
+    "annotations",
+];
+
 impl<'a> Rest<'a> {
     fn of(extra: &'a Extra) -> Self {
         let own = |field: &&leverframe_core::model::Field| {
-            // Written in the choice, where they came from.
-            field.dialect == Dialect::OpenAiChat && !field.name.contains('.') && field.name != "choices"
+            // Not what is written anyway, and not what belongs to the choice.
+            field.dialect == Dialect::OpenAiChat
+                && !field.name.contains('.')
+                && !WRITTEN.contains(&field.name.as_str())
         };
         Self(extra.iter().filter(own).map(|field| (field.name.as_str(), field.value.as_raw())).collect())
     }

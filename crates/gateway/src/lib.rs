@@ -1,0 +1,6 @@
+//! A gateway that the official SDKs can be pointed at.
+//!
+//! [`server::Server`] puts a [`Router`](leverframe_router::Router) behind the
+//! four dialects. The `leverframe` command runs it.
+
+pub mod server;
