@@ -8,6 +8,7 @@ use leverframe_core::{
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 /// A provider as it is configured, with its keys in the open.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +77,8 @@ impl fmt::Debug for ApiKey {
 /// A row of the table.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Stored {
-    pub(super) settings: ProviderSettings,
+    /// JSON of the [`ProviderSettings`], byte for byte as it was sealed with the keys.
+    pub(super) settings: Box<RawValue>,
     pub(super) keys: Vec<SealedKey>,
 }
 

@@ -1,8 +1,9 @@
 //! Provider configurations, with their API keys sealed.
 //!
 //! A key is sealed with AES-256-GCM under the [`MasterKey`], with a random
-//! nonce, for its provider and label: one that is copied to another row does
-//! not open. A value of the vault's own tells a wrong master key at once.
+//! nonce, for its label and all that is said of its provider: one that is
+//! copied to another row, or whose provider is given another address by whoever
+//! can write to the file, does not open. A value of the vault's own tells a wrong master key at once.
 
 mod config;
 mod master_key;
@@ -11,10 +12,11 @@ use std::{path::PathBuf, sync::Arc};
 
 pub use config::{ApiKey, ProviderConfig, ProviderSettings};
 use config::{SealedKey, Stored};
-use leverframe_core::model::{KeyLabel, ProviderName};
+use leverframe_core::model::KeyLabel;
 pub use master_key::{MASTER_KEY_VARIABLE, MasterKey};
 use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::value::RawValue;
 
 use crate::{
     StoreError,
@@ -215,31 +217,34 @@ fn rows(
     Ok(rows)
 }
 
-/// What a key is sealed for. The length keeps apart what two names could make together.
-fn place(provider: &ProviderName, label: &KeyLabel) -> Vec<u8> {
-    let (provider, label) = (provider.as_str(), label.as_str());
-    format!("leverframe api key {} {provider} {label}", provider.len()).into_bytes()
+/// What a key is sealed for: its label, and all that is said of its provider. A
+/// key whose provider was given another address does not open.
+fn place(settings: &RawValue, label: &KeyLabel) -> Vec<u8> {
+    let (settings, label) = (settings.get(), label.as_str());
+    format!("leverframe api key {} {label} {settings}", label.len()).into_bytes()
 }
 
 fn seal(key: &MasterKey, config: &ProviderConfig) -> Result<Vec<u8>, VaultError> {
     let damaged = || VaultError::Damaged { provider: config.settings.name.to_string() };
+    let settings = serde_json::value::to_raw_value(&config.settings).map_err(|_| damaged())?;
     let sealed = config.keys.iter().map(|api_key| {
-        let place = place(&config.settings.name, &api_key.label);
+        let place = place(&settings, &api_key.label);
         let sealed = key.seal(&place, api_key.key.expose_secret().as_bytes())?;
         Ok(SealedKey { label: api_key.label.clone(), sealed })
     });
     let keys: Result<Vec<_>, VaultError> = sealed.collect();
-    serde_json::to_vec(&Stored { settings: config.settings.clone(), keys: keys? }).map_err(|_| damaged())
+    serde_json::to_vec(&Stored { settings, keys: keys? }).map_err(|_| damaged())
 }
 
 fn open(key: &MasterKey, name: &str, row: &[u8]) -> Result<ProviderConfig, VaultError> {
     let damaged = || VaultError::Damaged { provider: name.to_owned() };
-    let Stored { settings, keys } = serde_json::from_slice(row).map_err(|_| damaged())?;
+    let Stored { settings: raw, keys } = serde_json::from_slice(row).map_err(|_| damaged())?;
+    let settings: ProviderSettings = serde_json::from_str(raw.get()).map_err(|_| damaged())?;
     if settings.name.as_str() != name {
         return Err(damaged());
     }
     let opened = keys.into_iter().map(|SealedKey { label, sealed }| {
-        let bytes = key.open(&place(&settings.name, &label), &sealed).ok_or_else(damaged)?;
+        let bytes = key.open(&place(&raw, &label), &sealed).ok_or_else(damaged)?;
         let text = std::str::from_utf8(bytes.expose_secret()).map_err(|_| damaged())?;
         Ok(ApiKey { label, key: SecretString::from(text) })
     });

@@ -1,6 +1,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
-use leverframe_core::{guard::LimitKind, model::Dialect};
+use leverframe_core::{
+    guard::LimitKind,
+    model::{Dialect, ProviderName},
+};
 use proptest::prelude::*;
 
 use super::*;
@@ -126,7 +129,7 @@ fn a_rotation_that_fails_changes_nothing() {
 }
 
 #[test]
-fn a_row_or_a_key_that_was_moved_does_not_open() {
+fn a_key_that_was_moved_or_is_to_be_sent_elsewhere_does_not_open() {
     let (_folder, log) = log();
     let vault = log.vault(key(1)).expect("opens");
     vault.put(&config("a", 1, &[("default", "sk-1")])).expect("kept");
@@ -139,6 +142,10 @@ fn a_row_or_a_key_that_was_moved_does_not_open() {
     let relabelled = renamed.replace(r#""label":"default""#, r#""label":"spare""#);
     put_row(&vault, "a", relabelled.replace(r#""name":"b""#, r#""name":"a""#).as_bytes());
     assert!(matches!(vault.get("a"), Err(VaultError::Damaged { .. })), "sealed for another label");
+    vault.put(&config("a", 1, &[("default", "sk-1")])).expect("kept");
+    let elsewhere = String::from_utf8(row(&vault, "a")).expect("JSON").replace("example.com", "evil.example");
+    put_row(&vault, "a", elsewhere.as_bytes());
+    assert!(matches!(vault.get("a"), Err(VaultError::Damaged { .. })), "sealed for another address");
 }
 
 #[test]
