@@ -1,5 +1,6 @@
 //! The `leverframe` command.
 
+mod configure;
 mod demo;
 mod logs;
 mod serve;
@@ -41,6 +42,12 @@ enum Command {
     Demo(demo::Arguments),
     /// Serve the OpenAI, Anthropic and Google APIs on one address, with fallback, limits and a log.
     Serve(serve::Arguments),
+    /// Write, check and show the configuration file.
+    #[command(subcommand)]
+    Config(configure::ConfigCommand),
+    /// Make keys for callers.
+    #[command(subcommand)]
+    Keys(configure::KeysCommand),
     /// Print the newest requests of a log: attempts, outcome, every state gone through.
     Logs {
         /// The log's file.
@@ -61,6 +68,8 @@ async fn main() -> ExitCode {
             // Ends by itself when it is asked to.
             Command::Serve(arguments) => serve::run(arguments).await,
             Command::Demo(arguments) => until_interrupted(demo::run(arguments)).await,
+            Command::Config(command) => configure::config(&command).map(|()| ExitCode::SUCCESS),
+            Command::Keys(command) => configure::keys(&command).map(|()| ExitCode::SUCCESS),
             Command::Logs { file, limit } => logs::run(&file, limit).map(|()| ExitCode::SUCCESS),
         }
     };

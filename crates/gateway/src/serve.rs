@@ -1,26 +1,38 @@
 //! `leverframe serve`.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use anstream::eprintln;
 use leverframe_emulator::{Emulator, Provider as Fake};
-use leverframe_gateway::server::{Door, Server, Settings};
-use leverframe_router::{Builder, Provider, Router, store::Log};
+use leverframe_gateway::{
+    config::{Built, Config, ConfigError},
+    server::{Server, Settings},
+};
+use leverframe_router::{Provider, Router, store::Log};
 
-use crate::{chain, show::Problem};
+use crate::{chain, configure::DEFAULT_FILE, show::Problem};
 
 /// What `serve` may be asked for.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Where to listen. Addresses that other machines can reach need keys.
-    #[arg(long, default_value = "127.0.0.1:4141", value_name = "ADDRESS")]
-    listen: SocketAddr,
+    /// The configuration; leverframe.toml, if there is one and no other is named.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where to listen: 127.0.0.1:4141, unless the configuration says otherwise. Addresses that
+    /// other machines can reach need keys.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
     /// Answer from emulated providers: no key, no network, nothing is real.
     #[arg(long)]
     emulated: bool,
-    /// The log's file.
-    #[arg(long, default_value = "leverframe.redb", value_name = "FILE")]
-    log: PathBuf,
+    /// The log's file: leverframe.redb, unless the configuration says otherwise.
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
     /// Keep no log.
     #[arg(long, conflicts_with = "log")]
     no_log: bool,
@@ -31,19 +43,27 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Problem> {
         true => Some(Emulator::start().await.map_err(|error| chain(&error))?),
         false => None,
     };
-    let builder = match &emulator {
-        Some(emulator) => emulated(emulator),
-        None => Router::builder().from_env().map_err(|error| chain(&error))?,
+    let mut config = configuration(arguments.config.as_deref())?;
+    let listen = arguments.listen.or(config.gateway.listen).unwrap_or_else(default_address);
+    config.log.file = arguments.log.clone().or(config.log.file);
+    if arguments.no_log {
+        config.log.enabled = Some(false);
+    }
+    let problem = |error: ConfigError| Problem(error.to_string());
+    let built = match &emulator {
+        Some(emulator) => emulated(&config, emulator).map_err(problem)?,
+        None => config.build(Router::builder()).map_err(problem)?,
     };
-    let builder = match arguments.no_log {
-        true => builder,
-        false => builder.log(Arc::new(Log::open(&arguments.log).map_err(|error| chain(&error))?)),
-    };
+    let (mut builder, mut log) = (built.builder, None);
+    if let Some((path, settings)) = built.log {
+        builder = builder.log(Arc::new(Log::open_with(&path, settings).map_err(|error| chain(&error))?));
+        log = Some(path);
+    }
     let router = builder.build().map_err(|error| chain(&error))?;
-    let server = Server::bind(arguments.listen, router, Door::default(), Settings::default()).await;
+    let server = Server::bind(listen, router, built.door, built.server).await;
     let server = server.map_err(|error| chain(&error))?;
     let address = server.local_addr().map_err(|error| chain(&error))?;
-    greet(address, &arguments);
+    greet(address, arguments.emulated, log.as_deref());
     let ended = tokio::select! {
         () = server.run(stop()) => ExitCode::SUCCESS,
         () = stop_at_once() => ExitCode::from(crate::INTERRUPTED),
@@ -54,26 +74,40 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Problem> {
     Ok(ended)
 }
 
-/// Providers that answer from this process.
-fn emulated(emulator: &Emulator) -> Builder {
-    Router::builder()
+fn default_address() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 4141))
+}
+
+/// What is configured. Nothing, where no file is named and there is none.
+fn configuration(named: Option<&Path>) -> Result<Config, Problem> {
+    let default = Path::new(DEFAULT_FILE);
+    match named.or_else(|| default.exists().then_some(default)) {
+        Some(file) => Config::read(file).map_err(|error| Problem(error.to_string())),
+        None => Ok(Config::default()),
+    }
+}
+
+/// The same with providers that answer from this process.
+fn emulated(config: &Config, emulator: &Emulator) -> Result<Built, ConfigError> {
+    let builder = Router::builder()
         .provider(Provider::anthropic("emulated").base_url(emulator.base_url(Fake::Anthropic)))
         .provider(Provider::openai("emulated").base_url(format!("{}/v1", emulator.base_url(Fake::OpenAi))))
-        .provider(Provider::gemini("emulated").base_url(emulator.base_url(Fake::Gemini)))
+        .provider(Provider::gemini("emulated").base_url(emulator.base_url(Fake::Gemini)));
+    config.build_over(builder)
 }
 
 /// Says where it is and how it is used. Goes to standard error: standard output
 /// is for what is asked for.
-fn greet(address: SocketAddr, arguments: &Arguments) {
+fn greet(address: SocketAddr, emulated: bool, log: Option<&Path>) {
     eprintln!("leverframe listens on http://{address}");
-    if arguments.emulated {
+    if emulated {
         eprintln!("Answers come from emulated providers: any model name does, and nothing is real.");
     }
     eprintln!("  OPENAI_BASE_URL=http://{address}/v1   ANTHROPIC_BASE_URL=http://{address}");
     eprintln!("  GOOGLE_GEMINI_BASE_URL=http://{address}");
-    match arguments.no_log {
-        true => eprintln!("No log is kept."),
-        false => eprintln!("The log is in {0}: leverframe logs {0}", arguments.log.display()),
+    match log {
+        None => eprintln!("No log is kept."),
+        Some(path) => eprintln!("The log is in {0}: leverframe logs {0}", path.display()),
     }
     eprintln!("Ctrl-C lets what is under way end; a second one does not.");
 }

@@ -2,7 +2,10 @@
 
 use http::{header::AUTHORIZATION, request::Parts};
 use leverframe_router::{Dialect, ErrorKind, Failure};
-use ring::digest::{SHA256, digest};
+use ring::{
+    digest::{SHA256, digest},
+    rand::SecureRandom,
+};
 use subtle::ConstantTimeEq;
 
 use super::paths::query;
@@ -32,6 +35,9 @@ pub enum KeyError {
         /// How many it must have.
         least: usize,
     },
+    /// The system has no randomness to give.
+    #[error("the system gives no randomness to make a key of")]
+    NoRandomness,
     /// It is no digest.
     #[error("a key's hash is 64 hexadecimal digits; make one with `leverframe keys new`")]
     NotADigest,
@@ -70,6 +76,16 @@ impl VirtualKey {
     pub fn models<T: Into<String>>(mut self, models: impl IntoIterator<Item = T>) -> Self {
         self.models = models.into_iter().map(Into::into).collect();
         self
+    }
+
+    /// A key to be given away: 256 random bits.
+    ///
+    /// # Errors
+    /// [`KeyError::NoRandomness`].
+    pub fn random() -> Result<String, KeyError> {
+        let mut bytes = [0; DIGEST];
+        ring::rand::SystemRandom::new().fill(&mut bytes).map_err(|_| KeyError::NoRandomness)?;
+        Ok(format!("lf-{}", bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
     }
 
     /// SHA-256 of a key in hexadecimal digits, as configurations have it.
