@@ -1,11 +1,14 @@
 //! The gateway over real sockets, asked through our own codecs: what a client
 //! of each dialect gets, whichever provider answers and however it fails.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
 use leverframe_emulator::{Fault, Step};
-use leverframe_gateway::server::{Door, Server, ServerError, Settings, VirtualKey};
+use leverframe_gateway::{
+    metrics::{Metrics, Scraped},
+    server::{Door, Server, ServerError, Settings, VirtualKey},
+};
 use leverframe_router::{
     Answer, Block, Builder, Clocks, Error, ErrorKind, Function, Json, Message, Provider, Request, Response,
     Role, Router, ToolCall, ToolResult,
@@ -322,4 +325,36 @@ async fn the_end_of_the_server_lets_answers_end() {
     assert_eq!(stream.collect().await.expect("answered to its end").text(), "one two three");
     gateway.server.join_next().await.expect("it was started").expect("ended");
     assert!(TcpStream::connect(gateway.address).await.is_err(), "nobody listens");
+}
+
+#[tokio::test]
+async fn what_happened_is_told_to_prometheus() {
+    let metrics = Arc::new(Metrics::new());
+    let change = |builder: Builder| builder.observer(Arc::clone(&metrics) as _);
+    let world = World::with(&["claude", "gemini"], change).await;
+    let any = "127.0.0.1:0".parse().expect("an address");
+    let server = Server::bind(any, world.router.clone(), Door::default(), Settings::default()).await;
+    let scraped = Scraped { metrics: Arc::clone(&metrics), log: None };
+    let server = server.expect("listens").with_metrics(scraped);
+    let address = server.local_addr().expect("an address");
+    let mut running = JoinSet::new();
+    running.spawn(server.run(std::future::pending()));
+    world.always("claude", Step::server_error());
+    world.always("gemini", Step::text("Hi.").usage(30, 4));
+    world.router.send(leverframe_tests::ask("claude")).await.expect("gemini answers");
+    world.always("gemini", Step::invalid_request());
+    world.router.send(leverframe_tests::ask("gemini")).await.expect_err("refused");
+    let text = raw(address, b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    for line in [
+        r#"leverframe_requests_total{provider="gemini",model="gemini-test",outcome="ok"} 1"#,
+        r#"leverframe_requests_total{provider="gemini",model="gemini-test",outcome="invalid_request"} 1"#,
+        r#"leverframe_attempts_total{provider="claude",model="claude-test",outcome="server_error"} 3"#,
+        r#"leverframe_tokens_total{provider="gemini",model="gemini-test",kind="input"} 30"#,
+        r#"leverframe_request_duration_seconds_count{provider="gemini",model="gemini-test"} 1"#,
+        r#"leverframe_breaker_open{provider="claude",model="claude-test"} 0"#,
+        "# EOF",
+    ] {
+        assert!(text.contains(line), "no {line} in\n{text}");
+    }
+    assert_eq!(text.matches("# EOF").count(), 1);
 }

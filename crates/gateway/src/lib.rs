@@ -4,4 +4,5 @@
 //! four dialects; [`config::Config`] says how. The `leverframe` command runs it.
 
 pub mod config;
+pub mod metrics;
 pub mod server;

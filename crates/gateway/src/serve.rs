@@ -11,6 +11,7 @@ use anstream::eprintln;
 use leverframe_emulator::{Emulator, Provider as Fake};
 use leverframe_gateway::{
     config::{Built, Config, ConfigError},
+    metrics::{Metrics, Scraped},
     server::{Server, Settings},
 };
 use leverframe_router::{Provider, Router, store::Log};
@@ -54,16 +55,19 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Problem> {
         Some(emulator) => emulated(&config, emulator).map_err(problem)?,
         None => config.build(Router::builder()).map_err(problem)?,
     };
-    let (mut builder, mut log) = (built.builder, None);
+    let metrics = Arc::new(Metrics::new());
+    let mut builder = built.builder.observer(Arc::clone(&metrics) as _);
+    let (mut log, mut log_file) = (None, None);
     if let Some((path, settings)) = built.log {
-        builder = builder.log(Arc::new(Log::open_with(&path, settings).map_err(|error| chain(&error))?));
-        log = Some(path);
+        let opened = Arc::new(Log::open_with(&path, settings).map_err(|error| chain(&error))?);
+        builder = builder.log(Arc::clone(&opened));
+        (log, log_file) = (Some(opened), Some(path));
     }
     let router = builder.build().map_err(|error| chain(&error))?;
     let server = Server::bind(listen, router, built.door, built.server).await;
-    let server = server.map_err(|error| chain(&error))?;
+    let server = server.map_err(|error| chain(&error))?.with_metrics(Scraped { metrics, log });
     let address = server.local_addr().map_err(|error| chain(&error))?;
-    greet(address, arguments.emulated, log.as_deref());
+    greet(address, arguments.emulated, log_file.as_deref());
     let ended = tokio::select! {
         () = server.run(stop()) => ExitCode::SUCCESS,
         () = stop_at_once() => ExitCode::from(crate::INTERRUPTED),

@@ -27,13 +27,14 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
 };
-use leverframe_router::Router;
+use leverframe_router::{Dialect, Router};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
     task::JoinSet,
 };
 
+use crate::metrics::Scraped;
 pub use door::{Door, KeyError, VirtualKey};
 use reply::Reply;
 use socket::Socket;
@@ -78,6 +79,7 @@ struct Shared {
     router: Router,
     door: Door,
     settings: Settings,
+    scraped: Option<Scraped>,
 }
 
 /// A server that listens.
@@ -124,7 +126,20 @@ impl Server {
         }
         let listener = TcpListener::bind(address).await;
         let listener = listener.map_err(|error| ServerError::Listen { address, error })?;
-        Ok(Self { listener, shared: Arc::new(Shared { router, door, settings }) })
+        Ok(Self { listener, shared: Arc::new(Shared { router, door, settings, scraped: None }) })
+    }
+
+    /// Tells Prometheus, at `/metrics`, what `scraped` counted.
+    #[must_use]
+    pub fn with_metrics(self, scraped: Scraped) -> Self {
+        let Shared { router, door, settings, .. } = &*self.shared;
+        let shared = Shared {
+            router: router.clone(),
+            door: door.clone(),
+            settings: *settings,
+            scraped: Some(scraped),
+        };
+        Self { listener: self.listener, shared: Arc::new(shared) }
     }
 
     /// Where it listens.
@@ -213,6 +228,14 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Response<Rep
     match paths::target(&head) {
         Ok(paths::Target::Health) => reply::text("ok\n"),
         Ok(paths::Target::Ready) => reply::text("ready\n"),
+        // What is asked for, and what it costs, is not for everyone.
+        Ok(paths::Target::Metrics) => match (shared.door.enter(&head), &shared.scraped) {
+            (Err(failure), _) => door::refuse(Dialect::OpenAiChat, &failure),
+            (Ok(_), Some(Scraped { metrics, log })) => {
+                reply::metrics(metrics.text(&shared.router, log.as_deref()))
+            }
+            (Ok(_), None) => reply::metrics("# EOF\n".to_owned()),
+        },
         Ok(paths::Target::Ask(ask)) => ask::answer(&shared, &head, ask, body).await,
         Ok(paths::Target::Count { dialect, model }) => ask::count(&shared, &head, dialect, model, body).await,
         Ok(paths::Target::Models(dialect)) => list::models(&shared, &head, dialect).await,

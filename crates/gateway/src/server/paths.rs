@@ -24,6 +24,8 @@ pub(super) enum Target {
     Models(Dialect),
     /// What is known of one.
     Model(Dialect, String),
+    /// What was counted.
+    Metrics,
     /// Whether the process runs.
     Health,
     /// Whether it serves.
@@ -69,6 +71,7 @@ pub(super) fn target(head: &Parts) -> Result<Target, Refused> {
     let path = head.uri.path();
     let found = match path {
         "/healthz" => Some((Method::GET, Target::Health)),
+        "/metrics" => Some((Method::GET, Target::Metrics)),
         "/readyz" => Some((Method::GET, Target::Ready)),
         "/v1/chat/completions" => Some((Method::POST, Target::Ask(Asking::new(Dialect::OpenAiChat)))),
         "/v1/responses" => Some((Method::POST, Target::Ask(Asking::new(Dialect::OpenAiResponses)))),

@@ -107,6 +107,14 @@ pub(super) fn text(text: &'static str) -> Response<Reply> {
     response
 }
 
+/// What Prometheus scrapes.
+pub(super) fn metrics(text: String) -> Response<Reply> {
+    const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let mut response = Response::new(Reply::Whole(Some(text.into())));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(OPEN_METRICS));
+    response
+}
+
 pub(super) fn json(body: Vec<u8>) -> Response<Reply> {
     let mut response = Response::new(Reply::Whole(Some(body.into())));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
