@@ -1,15 +1,17 @@
 //! The `leverframe` command.
 
+mod chat;
 mod configure;
 mod demo;
 mod logs;
 mod serve;
 mod show;
+mod stats;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use anstream::eprintln;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use show::Problem;
 
@@ -48,13 +50,26 @@ enum Command {
     /// Make keys for callers.
     #[command(subcommand)]
     Keys(configure::KeysCommand),
+    /// Ask a model: one question, or a conversation.
+    Chat(chat::Arguments),
     /// Print the newest requests of a log: attempts, outcome, every state gone through.
-    Logs {
+    Logs(logs::Arguments),
+    /// Print what a log adds up to: success, latency and money by model, hour by hour, and what failed.
+    Stats(stats::Arguments),
+    /// Tell why a request went where it went.
+    Explain {
+        /// Its id: x-leverframe-request-id of the answer.
+        request: String,
         /// The log's file.
+        #[arg(default_value = logs::DEFAULT_FILE)]
         file: PathBuf,
-        /// How many requests, newest first.
-        #[arg(long, default_value_t = 20, value_name = "N")]
-        limit: usize,
+    },
+    /// Write a log's requests to standard output, as CSV or JSON Lines.
+    Export(logs::ExportArguments),
+    /// Print completions for a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
     },
 }
 
@@ -70,7 +85,20 @@ async fn main() -> ExitCode {
             Command::Demo(arguments) => until_interrupted(demo::run(arguments)).await,
             Command::Config(command) => configure::config(&command).map(|()| ExitCode::SUCCESS),
             Command::Keys(command) => configure::keys(&command).map(|()| ExitCode::SUCCESS),
-            Command::Logs { file, limit } => logs::run(&file, limit).map(|()| ExitCode::SUCCESS),
+            Command::Chat(arguments) => until_interrupted(chat::run(arguments)).await,
+            Command::Logs(arguments) => until_interrupted(logs::run(arguments)).await,
+            Command::Stats(arguments) => stats::run(&arguments).map(|()| ExitCode::SUCCESS),
+            Command::Explain { request, file } => logs::explain(&file, &request).map(|()| ExitCode::SUCCESS),
+            Command::Export(arguments) => logs::export(&arguments).map(|()| ExitCode::SUCCESS),
+            Command::Completions { shell } => {
+                clap_complete::generate(
+                    shell,
+                    &mut Arguments::command(),
+                    "leverframe",
+                    &mut std::io::stdout(),
+                );
+                Ok(ExitCode::SUCCESS)
+            }
         }
     };
     work.await.unwrap_or_else(|problem| {

@@ -83,7 +83,7 @@ fn default_address() -> SocketAddr {
 }
 
 /// What is configured. Nothing, where no file is named and there is none.
-fn configuration(named: Option<&Path>) -> Result<Config, Problem> {
+pub(crate) fn configuration(named: Option<&Path>) -> Result<Config, Problem> {
     let default = Path::new(DEFAULT_FILE);
     match named.or_else(|| default.exists().then_some(default)) {
         Some(file) => Config::read(file).map_err(|error| Problem(error.to_string())),

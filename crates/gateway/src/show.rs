@@ -26,6 +26,11 @@ pub(crate) fn scene(number: usize, title: &str, explanation: &str) {
     println!("\n{HEADING}{number}. {title}{HEADING:#}\n{QUIET}{explanation}{QUIET:#}");
 }
 
+/// The title of a table.
+pub(crate) fn heading(title: &str) {
+    println!("\n{HEADING}{title}{HEADING:#}");
+}
+
 /// A remark.
 pub(crate) fn note(text: &str) {
     println!("   {QUIET}{text}{QUIET:#}");
@@ -115,10 +120,10 @@ fn summary(record: &Record) -> String {
         Outcome::Abandoned => "abandoned".to_owned(),
     };
     let cost = record.cost().map(|cost| format!(", {cost}")).unwrap_or_default();
-    format!("{outcome} in {}, {tokens}{cost}", time(record.duration()))
+    format!("{outcome} in {}, {tokens}{cost}; {}", time(record.duration()), record.id)
 }
 
-fn time(duration: Duration) -> String {
+pub(crate) fn time(duration: Duration) -> String {
     match duration.as_millis() {
         0..10_000 => format!("{} ms", duration.as_millis()),
         _ => format!("{:.1} s", duration.as_secs_f64()),
