@@ -6,7 +6,7 @@ PROMPT ?=
 
 .PHONY: demo test simulate lint bench fuzz docs
 
-# Plays six scenes against emulated providers: no key, no network.
+# Plays seven scenes against emulated providers: no key, no network.
 # make demo REAL=1 PROMPT="..." plays the first one against the real ones.
 demo:
 ifdef REAL

@@ -40,7 +40,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Play five short scenes: an answer, a fallback, a rate limit, a cut stream, an open breaker.
+    /// Play seven short scenes: an answer, a fallback, a rate limit, a cut stream, an open breaker, the gateway, the log.
     Demo(demo::Arguments),
     /// Serve the OpenAI, Anthropic and Google APIs on one address, with fallback, limits and a log.
     Serve(serve::Arguments),

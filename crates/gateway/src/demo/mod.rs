@@ -1,5 +1,6 @@
 //! `leverframe demo`.
 
+mod front_door;
 mod questions;
 mod scenes;
 mod stage;
@@ -46,6 +47,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Problem> {
     let stage = Stage::set(log).await?;
     println!("Three emulated providers on this machine stand in for the real ones; nothing leaves it.");
     scenes::play(&stage).await?;
+    front_door::show(&stage).await?;
     println!();
     show::note("From the log, newest last; each journal was replayed against the transition table:");
     let log = stage.strike().await;

@@ -12,7 +12,7 @@ use crate::{
 
 pub(super) fn ask(log: &Reader) -> Result<(), Problem> {
     show::scene(
-        6,
+        7,
         "What did it cost, what failed and why, and why did this request go there?",
         "Answered from the log's file, where every request was written when it was sent and when it was over.",
     );
