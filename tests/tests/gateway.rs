@@ -358,3 +358,28 @@ async fn what_happened_is_told_to_prometheus() {
     }
     assert_eq!(text.matches("# EOF").count(), 1);
 }
+
+#[tokio::test]
+async fn a_reload_is_for_the_requests_that_come_after_it() {
+    let world = World::with(&["claude"], |builder| builder).await;
+    let any = "127.0.0.1:0".parse().expect("an address");
+    let server = Server::bind(any, world.router.clone(), Door::default(), Settings::default()).await;
+    let server = server.expect("listens");
+    let (address, handle) = (server.local_addr().expect("an address"), server.handle());
+    let mut running = JoinSet::new();
+    running.spawn(server.run(std::future::pending()));
+    let client = |key: &str| {
+        let provider = Provider::anthropic(key).base_url(format!("http://{address}")).named("door");
+        base().provider(provider).attempts(1).build().expect("valid")
+    };
+    world.always("claude", Step::text("one two three").between_tokens(Duration::from_millis(30)));
+    let begun = client("any").stream(ask("claude-test")).await.expect("begins");
+    let keys = vec![VirtualKey::new("team", KEY).expect("long enough")];
+    let changed = base().provider(leverframe_tests::provider(&world.emulator, "claude"));
+    let changed = changed.memory(world.router.memory()).build().expect("valid");
+    handle.reload(changed, Door::locked(keys)).expect("on loopback");
+    assert_eq!(begun.collect().await.expect("ends as it began").text(), "one two three");
+    let refused = client("any").send(ask("claude-test")).await.expect_err("locked now");
+    assert_eq!(refused.kind(), ErrorKind::Authentication);
+    assert!(client(KEY).send(ask("claude-test")).await.is_ok());
+}

@@ -4,6 +4,7 @@ mod chat;
 mod configure;
 mod demo;
 mod logs;
+mod reload;
 mod serve;
 mod show;
 mod stats;

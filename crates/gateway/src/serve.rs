@@ -16,7 +16,12 @@ use leverframe_gateway::{
 };
 use leverframe_router::{Provider, Router, store::Log};
 
-use crate::{chain, configure::DEFAULT_FILE, show::Problem};
+use crate::{
+    chain,
+    configure::DEFAULT_FILE,
+    reload::{self, Parts},
+    show::Problem,
+};
 
 /// What `serve` may be asked for.
 #[derive(clap::Args)]
@@ -44,33 +49,42 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Problem> {
         true => Some(Emulator::start().await.map_err(|error| chain(&error))?),
         false => None,
     };
+    let file = file(arguments.config.as_deref());
     let mut config = configuration(arguments.config.as_deref())?;
     let listen = arguments.listen.or(config.gateway.listen).unwrap_or_else(default_address);
     config.log.file = arguments.log.clone().or(config.log.file);
     if arguments.no_log {
         config.log.enabled = Some(false);
     }
-    let problem = |error: ConfigError| Problem(error.to_string());
-    let built = match &emulator {
-        Some(emulator) => emulated(&config, emulator).map_err(problem)?,
-        None => config.build(Router::builder()).map_err(problem)?,
+    let build = |config: &Config| match &emulator {
+        Some(emulator) => emulated(config, emulator),
+        None => config.build(Router::builder()),
     };
-    let metrics = Arc::new(Metrics::new());
-    let mut builder = built.builder.observer(Arc::clone(&metrics) as _);
+    let built = build(&config).map_err(|error| Problem(error.to_string()))?;
     let (mut log, mut log_file) = (None, None);
-    if let Some((path, settings)) = built.log {
-        let opened = Arc::new(Log::open_with(&path, settings).map_err(|error| chain(&error))?);
-        builder = builder.log(Arc::clone(&opened));
-        (log, log_file) = (Some(opened), Some(path));
+    if let Some((path, settings)) = &built.log {
+        log = Some(Arc::new(Log::open_with(path, *settings).map_err(|error| chain(&error))?));
+        log_file = Some(path.clone());
     }
-    let router = builder.build().map_err(|error| chain(&error))?;
-    let server = Server::bind(listen, router, built.door, built.server).await;
-    let server = server.map_err(|error| chain(&error))?.with_metrics(Scraped { metrics, log });
+    let parts = Parts { metrics: Arc::new(Metrics::new()), log };
+    let scraped = Scraped { metrics: Arc::clone(&parts.metrics), log: parts.log.clone() };
+    let settings = built.server;
+    let (router, door) = parts.make(built, None)?;
+    let server = Server::bind(listen, router.clone(), door, settings).await;
+    let server = server.map_err(|error| chain(&error))?.with_metrics(scraped);
     let address = server.local_addr().map_err(|error| chain(&error))?;
     greet(address, arguments.emulated, log_file.as_deref());
+    let reloaded = (server.handle(), router);
+    let reloads = async {
+        match file {
+            Some(file) => reload::watch(file, build, parts, reloaded).await,
+            None => std::future::pending().await,
+        }
+    };
     let ended = tokio::select! {
         () = server.run(stop()) => ExitCode::SUCCESS,
         () = stop_at_once() => ExitCode::from(crate::INTERRUPTED),
+        () = reloads => ExitCode::SUCCESS,
     };
     if let Some(emulator) = emulator {
         emulator.shutdown().await;
@@ -82,11 +96,16 @@ fn default_address() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 4141))
 }
 
+/// The configuration file, if one is named or there is one.
+fn file(named: Option<&Path>) -> Option<PathBuf> {
+    let default = Path::new(DEFAULT_FILE);
+    named.or_else(|| default.exists().then_some(default)).map(Path::to_owned)
+}
+
 /// What is configured. Nothing, where no file is named and there is none.
 pub(crate) fn configuration(named: Option<&Path>) -> Result<Config, Problem> {
-    let default = Path::new(DEFAULT_FILE);
-    match named.or_else(|| default.exists().then_some(default)) {
-        Some(file) => Config::read(file).map_err(|error| Problem(error.to_string())),
+    match file(named) {
+        Some(file) => Config::read(&file).map_err(|error| Problem(error.to_string())),
         None => Ok(Config::default()),
     }
 }

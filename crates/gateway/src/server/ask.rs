@@ -10,7 +10,7 @@ use leverframe_router::{
 };
 
 use super::{
-    Shared, body,
+    Live, Settings, body,
     door::{self, VirtualKey},
     paths::Asking,
     reply::{self, Reply},
@@ -20,13 +20,14 @@ use super::{
 
 /// An answer in the caller's dialect, or why there is none.
 pub(super) async fn answer(
-    shared: &Shared,
+    live: &Live,
+    settings: &Settings,
     head: &Parts,
     asking: Asking,
     incoming: Incoming,
 ) -> Response<Reply> {
     let dialect = asking.dialect;
-    let (asked, form) = match read(shared, head, asking, incoming).await {
+    let (asked, form) = match read(live, settings, head, asking, incoming).await {
         Ok(read) => read,
         Err(refused) => return refused.reply(dialect),
     };
@@ -37,7 +38,7 @@ pub(super) async fn answer(
     };
     let model = asked.request.model.clone();
     if !asked.stream {
-        return match shared.router.send(asked.request).await {
+        return match live.router.send(asked.request).await {
             Ok(answer) => {
                 let record = answer.record();
                 let body = encode_answer(dialect, &told(Some(record.id), &model), &answer.response);
@@ -48,7 +49,7 @@ pub(super) async fn answer(
             Err(error) => failed(dialect, &error),
         };
     }
-    match shared.router.stream(asked.request).await {
+    match live.router.stream(asked.request).await {
         Ok(stream) => {
             let encoder = StreamEncoder::new(dialect, told(stream.id(), &model), form);
             let mut headers = HeaderMap::new();
@@ -65,18 +66,19 @@ pub(super) async fn answer(
 
 /// How many tokens a request has.
 pub(super) async fn count(
-    shared: &Shared,
+    live: &Live,
+    settings: &Settings,
     head: &Parts,
     dialect: Dialect,
     model: Option<String>,
     incoming: Incoming,
 ) -> Response<Reply> {
     let asking = Asking { dialect, model, stream: false, array: false };
-    let asked = match read_counted(shared, head, asking, incoming).await {
+    let asked = match read_counted(live, settings, head, asking, incoming).await {
         Ok(asked) => asked,
         Err(refused) => return refused.reply(dialect),
     };
-    let count = shared.router.count_tokens(&asked.request).await;
+    let count = live.router.count_tokens(&asked.request).await;
     let body = match dialect {
         Dialect::Gemini => serde_json::json!({ "totalTokens": count.tokens }),
         Dialect::Anthropic => serde_json::json!({ "input_tokens": count.tokens }),
@@ -109,13 +111,14 @@ impl From<Failure> for Refused {
 }
 
 async fn read(
-    shared: &Shared,
+    live: &Live,
+    settings: &Settings,
     head: &Parts,
     asking: Asking,
     incoming: Incoming,
 ) -> Result<(Asked, StreamForm), Refused> {
-    let key = shared.door.enter(head)?;
-    let bytes = whole(shared, incoming).await?;
+    let key = live.door.enter(head)?;
+    let bytes = whole(settings, incoming).await?;
     let mut asked = parsed(&asking, &bytes)?;
     asked.stream |= asking.stream;
     say(&mut asked.request, head, key)?;
@@ -124,13 +127,14 @@ async fn read(
 }
 
 async fn read_counted(
-    shared: &Shared,
+    live: &Live,
+    settings: &Settings,
     head: &Parts,
     asking: Asking,
     incoming: Incoming,
 ) -> Result<Asked, Refused> {
-    let key = shared.door.enter(head)?;
-    let bytes = whole(shared, incoming).await?;
+    let key = live.door.enter(head)?;
+    let bytes = whole(settings, incoming).await?;
     // Gemini's request may be one level down, with the settings beside it.
     let inner = (asking.dialect == Dialect::Gemini).then(|| generate_content_request(&bytes)).flatten();
     let mut asked = parsed(&asking, inner.as_deref().unwrap_or(&bytes))?;
@@ -152,8 +156,8 @@ fn generate_content_request(bytes: &[u8]) -> Option<Vec<u8>> {
     serde_json::to_vec(&inner).ok()
 }
 
-async fn whole(shared: &Shared, incoming: Incoming) -> Result<bytes::Bytes, Refused> {
-    let read = body::read(incoming, &shared.settings).await;
+async fn whole(settings: &Settings, incoming: Incoming) -> Result<bytes::Bytes, Refused> {
+    let read = body::read(incoming, settings).await;
     read.map_err(|(status, failure)| Refused { status: Some(status), failure })
 }
 

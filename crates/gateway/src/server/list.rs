@@ -5,19 +5,19 @@ use leverframe_router::{Dialect, ErrorKind, Failure, ModelInfo};
 use serde_json::{Value, json};
 
 use super::{
-    Shared,
+    Live,
     door::{self, VirtualKey},
     reply::{self, Reply},
 };
 
 /// The configured models, then those the providers list.
-pub(super) async fn models(shared: &Shared, head: &Parts, dialect: Dialect) -> Response<Reply> {
-    let key = match shared.door.enter(head) {
+pub(super) async fn models(live: &Live, head: &Parts, dialect: Dialect) -> Response<Reply> {
+    let key = match live.door.enter(head) {
         Ok(key) => key,
         Err(failure) => return door::refuse(dialect, &failure),
     };
     let models: Vec<Value> =
-        known(shared, key).await.iter().map(|(provider, model)| entry(dialect, provider, model)).collect();
+        known(live, key).await.iter().map(|(provider, model)| entry(dialect, provider, model)).collect();
     let body = match dialect {
         Dialect::Gemini => json!({ "models": models }),
         Dialect::Anthropic => {
@@ -31,12 +31,12 @@ pub(super) async fn models(shared: &Shared, head: &Parts, dialect: Dialect) -> R
 }
 
 /// One of them.
-pub(super) async fn model(shared: &Shared, head: &Parts, dialect: Dialect, name: &str) -> Response<Reply> {
-    let key = match shared.door.enter(head) {
+pub(super) async fn model(live: &Live, head: &Parts, dialect: Dialect, name: &str) -> Response<Reply> {
+    let key = match live.door.enter(head) {
         Ok(key) => key,
         Err(failure) => return door::refuse(dialect, &failure),
     };
-    let known = known(shared, key).await;
+    let known = known(live, key).await;
     match known.iter().find(|(_, model)| model.id == name) {
         Some((provider, model)) => reply::json(entry(dialect, provider, model).to_string().into_bytes()),
         None => {
@@ -47,9 +47,9 @@ pub(super) async fn model(shared: &Shared, head: &Parts, dialect: Dialect, name:
 }
 
 /// A provider that cannot be asked lists nothing.
-async fn known(shared: &Shared, key: Option<&VirtualKey>) -> Vec<(String, ModelInfo)> {
+async fn known(live: &Live, key: Option<&VirtualKey>) -> Vec<(String, ModelInfo)> {
     let mut known: Vec<(String, ModelInfo)> = Vec::new();
-    for (provider, list) in shared.router.models().await {
+    for (provider, list) in live.router.models().await {
         let list = list.unwrap_or_default();
         known.extend(list.into_iter().map(|model| (provider.to_string(), model)));
     }

@@ -17,7 +17,7 @@ use std::{
     future::Future,
     io,
     net::SocketAddr,
-    sync::Arc,
+    sync::{Arc, PoisonError, RwLock},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -76,16 +76,60 @@ impl Default for Settings {
 /// What all connections share.
 #[derive(Debug)]
 struct Shared {
-    router: Router,
-    door: Door,
+    live: RwLock<Arc<Live>>,
     settings: Settings,
     scraped: Option<Scraped>,
+}
+
+/// What a reload replaces as a whole.
+#[derive(Debug)]
+struct Live {
+    router: Router,
+    door: Door,
+}
+
+impl Shared {
+    /// What a request that begins now is answered with, to its end.
+    fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.live.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Changes a server that runs.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+}
+
+impl Handle {
+    /// Answers with these from the next request on. Requests under way end as
+    /// they began.
+    ///
+    /// # Errors
+    /// [`ServerError::OpenToAll`]; then nothing changes.
+    pub fn reload(&self, router: Router, door: Door) -> Result<(), ServerError> {
+        check(self.address, &door)?;
+        let live = Arc::new(Live { router, door });
+        *self.shared.live.write().unwrap_or_else(PoisonError::into_inner) = live;
+        Ok(())
+    }
+}
+
+/// Whoever reaches an address from elsewhere needs a key.
+fn check(address: SocketAddr, door: &Door) -> Result<(), ServerError> {
+    match !address.ip().is_loopback() && door.is_open() {
+        true => Err(ServerError::OpenToAll(address)),
+        false => Ok(()),
+    }
 }
 
 /// A server that listens.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
+    /// What it was asked to listen on.
+    address: SocketAddr,
     shared: Arc<Shared>,
 }
 
@@ -121,25 +165,24 @@ impl Server {
         door: Door,
         settings: Settings,
     ) -> Result<Self, ServerError> {
-        if !address.ip().is_loopback() && door.is_open() {
-            return Err(ServerError::OpenToAll(address));
-        }
+        check(address, &door)?;
         let listener = TcpListener::bind(address).await;
         let listener = listener.map_err(|error| ServerError::Listen { address, error })?;
-        Ok(Self { listener, shared: Arc::new(Shared { router, door, settings, scraped: None }) })
+        let live = RwLock::new(Arc::new(Live { router, door }));
+        Ok(Self { listener, address, shared: Arc::new(Shared { live, settings, scraped: None }) })
     }
 
     /// Tells Prometheus, at `/metrics`, what `scraped` counted.
     #[must_use]
     pub fn with_metrics(self, scraped: Scraped) -> Self {
-        let Shared { router, door, settings, .. } = &*self.shared;
-        let shared = Shared {
-            router: router.clone(),
-            door: door.clone(),
-            settings: *settings,
-            scraped: Some(scraped),
-        };
-        Self { listener: self.listener, shared: Arc::new(shared) }
+        let (live, settings) = (RwLock::new(self.shared.live()), self.shared.settings);
+        let shared = Shared { live, settings, scraped: Some(scraped) };
+        Self { shared: Arc::new(shared), ..self }
+    }
+
+    /// What changes it while it runs.
+    pub fn handle(&self) -> Handle {
+        Handle { shared: Arc::clone(&self.shared), address: self.address }
     }
 
     /// Where it listens.
@@ -153,7 +196,7 @@ impl Server {
     /// Serves until `stop` is ready, then lets what is under way end, for as
     /// long as the settings say.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let Self { listener, shared } = self;
+        let Self { listener, shared, .. } = self;
         let settings = shared.settings;
         let (graceful, places) = (GracefulShutdown::new(), Arc::new(Semaphore::new(settings.connections)));
         let builder = Arc::new(builder(&settings));
@@ -225,21 +268,24 @@ const MOST_STREAMS: u32 = 250;
 
 async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Response<Reply> {
     let (head, body) = request.into_parts();
+    let live = shared.live();
     match paths::target(&head) {
         Ok(paths::Target::Health) => reply::text("ok\n"),
         Ok(paths::Target::Ready) => reply::text("ready\n"),
         // What is asked for, and what it costs, is not for everyone.
-        Ok(paths::Target::Metrics) => match (shared.door.enter(&head), &shared.scraped) {
+        Ok(paths::Target::Metrics) => match (live.door.enter(&head), &shared.scraped) {
             (Err(failure), _) => door::refuse(Dialect::OpenAiChat, &failure),
             (Ok(_), Some(Scraped { metrics, log })) => {
-                reply::metrics(metrics.text(&shared.router, log.as_deref()))
+                reply::metrics(metrics.text(&live.router, log.as_deref()))
             }
             (Ok(_), None) => reply::metrics("# EOF\n".to_owned()),
         },
-        Ok(paths::Target::Ask(ask)) => ask::answer(&shared, &head, ask, body).await,
-        Ok(paths::Target::Count { dialect, model }) => ask::count(&shared, &head, dialect, model, body).await,
-        Ok(paths::Target::Models(dialect)) => list::models(&shared, &head, dialect).await,
-        Ok(paths::Target::Model(dialect, name)) => list::model(&shared, &head, dialect, &name).await,
+        Ok(paths::Target::Ask(ask)) => ask::answer(&live, &shared.settings, &head, ask, body).await,
+        Ok(paths::Target::Count { dialect, model }) => {
+            ask::count(&live, &shared.settings, &head, dialect, model, body).await
+        }
+        Ok(paths::Target::Models(dialect)) => list::models(&live, &head, dialect).await,
+        Ok(paths::Target::Model(dialect, name)) => list::model(&live, &head, dialect, &name).await,
         Err(refused) => refused.reply(),
     }
 }
