@@ -4,7 +4,7 @@ FUZZ_SECONDS ?= 60
 FUZZ_TARGETS = $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 PROMPT ?=
 
-.PHONY: demo test simulate lint bench fuzz docs
+.PHONY: demo test test-sdks simulate lint bench fuzz docs
 
 # Plays seven scenes against emulated providers: no key, no network.
 # make demo REAL=1 PROMPT="..." plays the first one against the real ones.
@@ -20,6 +20,10 @@ test:
 	cargo test --workspace
 	cargo test --manifest-path fuzz/Cargo.toml --lib
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test -p leverframe-core --lib interleavings
+
+# The official Python and Node SDKs against the gateway; installs them.
+test-sdks:
+	./tests/sdk/run.sh
 
 # The scenarios of `make test` at full length, with their figures: an hour of
 # traffic at 100 requests a second, an outage at 1000, in virtual time.
