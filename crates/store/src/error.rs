@@ -67,6 +67,11 @@ pub enum StoreError {
         /// How many since the log was opened.
         records: u64,
     },
+    /// The disk failed, and the file could not be opened again yet.
+    #[error(
+        "the log's disk failed, and it is being tried to open the log again; check the disk's space and health"
+    )]
+    Closed,
     /// Someone reads the log, so that it cannot be made smaller.
     #[error("the log is being read, so it cannot be compacted; try again when nobody reads it")]
     Busy,

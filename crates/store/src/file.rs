@@ -94,7 +94,7 @@ impl File {
     pub(crate) fn compact(&self) -> Result<(), StoreError> {
         let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..TRIES {
-            let Some(database) = &mut *slot else { return Err(StoreError::Damaged) };
+            let Some(database) = &mut *slot else { return Err(StoreError::Closed) };
             // Whoever reads holds it for as long as one question takes.
             let compacted = Arc::get_mut(database).map(|database| guarded(|| compact(database)));
             match compacted {
@@ -108,7 +108,7 @@ impl File {
     /// The database, unless it could not be opened again.
     pub(crate) fn database(&self) -> Result<Arc<Database>, StoreError> {
         let slot = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        slot.clone().ok_or(StoreError::Damaged)
+        slot.clone().ok_or(StoreError::Closed)
     }
 
     /// Begins to write.

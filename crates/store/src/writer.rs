@@ -237,7 +237,10 @@ impl Writer {
                     break;
                 }
                 Err(error) => {
-                    self.counters.fails_with(&error);
+                    // That it is closed says nothing of why.
+                    if !matches!(error, StoreError::Closed) {
+                        self.counters.fails_with(&error);
+                    }
                     self.counters.failing.store(true, Ordering::Relaxed);
                     self.notes.forget();
                     let (batch, guards) = (std::mem::take(&mut group.batch), group.guards.take());
@@ -252,7 +255,9 @@ impl Writer {
                     pause = (pause * 2).min(LONGEST_PAUSE);
                     // The database asks to be opened again after a failure. A file that
                     // cannot be opened is tried again in the next turn.
-                    let _ = self.file.reopen();
+                    if let Err(error) = self.file.reopen() {
+                        self.counters.fails_with(&error);
+                    }
                 }
             }
         }
