@@ -146,9 +146,9 @@ pub use leverframe_core::{
     choice::{Choice, Considered, LeftOut, Measure, PolicyName, Standing},
     error::{Clock, Code, ErrorKind, Failure},
     guard::{
-        Backoff, Benched, BreakerConfig, BreakerState, ConfigError, GateStatus, Growth, Guard, HealthConfig,
-        LimitKind, LimitStatus, Limits, Memory, Refusal as TurnedAway, RetryBudgetConfig, RetryBudgetStatus,
-        RetryPolicy, Scope,
+        Allowance, Backoff, Benched, BreakerConfig, BreakerState, ConfigError, GateStatus, Growth, Guard,
+        HealthConfig, LimitKind, LimitStatus, Limits, Memory, Refusal as TurnedAway, RetryBudgetConfig,
+        RetryBudgetStatus, RetryPolicy, Scope, Share,
     },
     lifecycle::{Entry, EventKind, Journal, Route, State, StateKind},
     loss::{Loss, Weight},

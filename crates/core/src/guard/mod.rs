@@ -9,6 +9,7 @@
 //! a millisecond. Shared state sits behind short mutexes in here and nowhere
 //! else, and no method waits.
 
+mod allowance;
 mod backoff;
 mod breaker;
 mod budget;
@@ -24,6 +25,7 @@ mod sync;
 mod watch;
 mod window;
 
+pub use allowance::{Allowance, Share};
 pub use backoff::{Backoff, Growth};
 pub use breaker::{Breaker, BreakerConfig, BreakerState, Pass};
 pub use budget::{AttemptBudget, Draw};
