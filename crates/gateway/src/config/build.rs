@@ -205,7 +205,9 @@ fn door(config: &Config) -> Result<Door, ConfigError> {
     let keys = config.keys.iter().map(|table| {
         let key = VirtualKey::from_sha256(&table.name, &table.sha256);
         let key = key.map_err(|error| ConfigError(format!("key {}: {error}", table.name)))?;
-        Ok(key.models(table.models.clone()))
+        let key = key.models(table.models.clone());
+        let Some(given) = &table.limits else { return Ok(key) };
+        key.limits(&limits(given)?).map_err(|error| ConfigError(format!("key {}: {error}", table.name)))
     });
     Ok(Door::locked(keys.collect::<Result<_, ConfigError>>()?))
 }

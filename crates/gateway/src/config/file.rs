@@ -197,4 +197,6 @@ pub struct KeyTable {
     /// The models that may be asked for with it. All, unless set.
     #[serde(default)]
     pub models: Vec<String>,
+    /// What all requests with it may use together.
+    pub limits: Option<LimitsTable>,
 }

@@ -4,6 +4,7 @@
 //! router, `reply` and `stream` write what came of it in the caller's dialect.
 //! The router does the rest, as it does for those who use it as a library.
 
+mod allowance;
 mod ask;
 mod body;
 mod door;
@@ -104,12 +105,13 @@ pub struct Handle {
 
 impl Handle {
     /// Answers with these from the next request on. Requests under way end as
-    /// they began.
+    /// they began. A key that keeps its name and its limits keeps what it has used.
     ///
     /// # Errors
     /// [`ServerError::OpenToAll`]; then nothing changes.
     pub fn reload(&self, router: Router, door: Door) -> Result<(), ServerError> {
         check(self.address, &door)?;
+        let door = door.in_place_of(&self.shared.live().door);
         let live = Arc::new(Live { router, door });
         *self.shared.live.write().unwrap_or_else(PoisonError::into_inner) = live;
         Ok(())
