@@ -25,6 +25,8 @@ pub struct Config {
     pub aliases: BTreeMap<String, String>,
     /// The keys callers need. None: nobody needs one.
     pub keys: Vec<KeyTable>,
+    /// What the operator may ask a running gateway.
+    pub admin: AdminTable,
 }
 
 /// The server.
@@ -199,4 +201,13 @@ pub struct KeyTable {
     pub models: Vec<String>,
     /// What all requests with it may use together.
     pub limits: Option<LimitsTable>,
+}
+
+/// What the operator may ask a running gateway: `GET /admin/providers`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdminTable {
+    /// SHA-256 of the operator's key in hexadecimal digits: see
+    /// `leverframe keys new --admin`. Without it there is nothing at `/admin`.
+    pub key_sha256: Option<String>,
 }
