@@ -57,7 +57,8 @@ fuzz:
 			-- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
 	done
 
-# Draws docs/lifecycle.md from the transition table and builds the API documentation.
+# Draws docs/lifecycle.md from the transition table and docs/configuration.md from the configuration's
+# structs, and builds the API documentation.
 docs:
-	UPDATE_DOCS=1 cargo test -p leverframe-tests --test lifecycle_docs
+	UPDATE_DOCS=1 cargo test -p leverframe-tests --test lifecycle_docs --test configuration_docs
 	cargo doc --workspace --no-deps

@@ -4,6 +4,7 @@
 //! router, `reply` and `stream` write what came of it in the caller's dialect.
 //! The router does the rest, as it does for those who use it as a library.
 
+mod admin;
 mod allowance;
 mod ask;
 mod body;
@@ -36,6 +37,7 @@ use tokio::{
 };
 
 use crate::metrics::Scraped;
+pub use admin::Admin;
 pub use door::{Door, KeyError, VirtualKey};
 use reply::Reply;
 use socket::Socket;
@@ -80,6 +82,7 @@ struct Shared {
     live: RwLock<Arc<Live>>,
     settings: Settings,
     scraped: Option<Scraped>,
+    admin: Arc<admin::Slot>,
 }
 
 /// What a reload replaces as a whole.
@@ -171,14 +174,19 @@ impl Server {
         let listener = TcpListener::bind(address).await;
         let listener = listener.map_err(|error| ServerError::Listen { address, error })?;
         let live = RwLock::new(Arc::new(Live { router, door }));
-        Ok(Self { listener, address, shared: Arc::new(Shared { live, settings, scraped: None }) })
+        Ok(Self {
+            listener,
+            address,
+            shared: Arc::new(Shared { live, settings, scraped: None, admin: Arc::default() }),
+        })
     }
 
     /// Tells Prometheus, at `/metrics`, what `scraped` counted.
     #[must_use]
     pub fn with_metrics(self, scraped: Scraped) -> Self {
         let (live, settings) = (RwLock::new(self.shared.live()), self.shared.settings);
-        let shared = Shared { live, settings, scraped: Some(scraped) };
+        let admin = Arc::clone(&self.shared.admin);
+        let shared = Shared { live, settings, scraped: Some(scraped), admin };
         Self { shared: Arc::new(shared), ..self }
     }
 
@@ -271,6 +279,9 @@ const MOST_STREAMS: u32 = 250;
 async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Response<Reply> {
     let (head, body) = request.into_parts();
     let live = shared.live();
+    if let Some(answered) = shared.admin.answer(&live.router, &head) {
+        return answered;
+    }
     match paths::target(&head) {
         Ok(paths::Target::Health) => reply::text("ok\n"),
         Ok(paths::Target::Ready) => reply::text("ready\n"),
