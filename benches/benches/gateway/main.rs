@@ -8,10 +8,9 @@ mod load;
 mod process;
 mod upstream;
 
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, time::Duration};
+
+use tokio::time::Instant;
 
 use load::{Connection, Request};
 use process::Process;
@@ -116,7 +115,7 @@ async fn latencies(what: &str, request: &Request, addresses: [SocketAddr; 3], fi
     }
     let mut took: [Vec<f64>; 3] = Default::default();
     for _ in 0..ROUNDS {
-        let next = tokio::time::Instant::now() + Duration::from_millis(10);
+        let next = Instant::now() + Duration::from_millis(10);
         for (connection, took) in connections.iter_mut().zip(&mut took) {
             let answer = connection.ask(request).await;
             took.push(millis(if first { answer.first } else { answer.whole }));
