@@ -233,7 +233,9 @@ impl Server {
             connections.spawn(async move {
                 let service = service_fn(move |request| {
                     let shared = Arc::clone(&shared);
-                    async move { Ok::<_, std::convert::Infallible>(answer(shared, request).await) }
+                    // Boxed: it is large, and a connection is kept for longer than it takes.
+                    let answer = Box::pin(answer(shared, request));
+                    async move { Ok::<_, std::convert::Infallible>(answer.await) }
                 });
                 let socket = TokioIo::new(prepared(socket, &settings));
                 let connection = builder.serve_connection(socket, service);

@@ -25,7 +25,8 @@ pub(super) struct Streamed {
     stream: Option<ResponseStream>,
     form: Form,
     gathered: Vec<u8>,
-    /// How often it has been waited for that more may come at once.
+    /// How often it has been waited for that more may come at once. The first
+    /// piece does not wait.
     waited: u8,
     taken: Option<Taken>,
 }
@@ -52,7 +53,7 @@ pub(super) enum Usage {
 
 impl Streamed {
     pub(super) fn new(stream: ResponseStream, form: Form, taken: Option<Taken>) -> Self {
-        Self { stream: Some(stream), form, gathered: Vec::new(), waited: 0, taken }
+        Self { stream: Some(stream), form, gathered: Vec::new(), waited: TURNS, taken }
     }
 
     /// All that is ready, in one piece.
