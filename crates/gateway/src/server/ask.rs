@@ -3,14 +3,14 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header, request::Parts};
-use hyper::body::Incoming;
 use leverframe_router::{
     Dialect, Error, ErrorKind, Failure, Losses, Request,
     dialect::{Asked, StreamEncoder, StreamForm, Told, encode_answer, read_request, restore},
 };
 
 use super::{
-    Live, Settings, body,
+    Live, Settings,
+    body::{self, Arriving},
     door::{self, VirtualKey},
     paths::Asking,
     reply::{self, Reply},
@@ -24,7 +24,7 @@ pub(super) async fn answer(
     settings: &Settings,
     head: &Parts,
     asking: Asking,
-    incoming: Incoming,
+    incoming: Arriving,
 ) -> Response<Reply> {
     let dialect = asking.dialect;
     let (asked, form) = match read(live, settings, head, asking, incoming).await {
@@ -71,7 +71,7 @@ pub(super) async fn count(
     head: &Parts,
     dialect: Dialect,
     model: Option<String>,
-    incoming: Incoming,
+    incoming: Arriving,
 ) -> Response<Reply> {
     let asking = Asking { dialect, model, stream: false, array: false };
     let asked = match read_counted(live, settings, head, asking, incoming).await {
@@ -115,7 +115,7 @@ async fn read(
     settings: &Settings,
     head: &Parts,
     asking: Asking,
-    incoming: Incoming,
+    incoming: Arriving,
 ) -> Result<(Asked, StreamForm), Refused> {
     let key = live.door.enter(head)?;
     let bytes = whole(settings, incoming).await?;
@@ -131,7 +131,7 @@ async fn read_counted(
     settings: &Settings,
     head: &Parts,
     asking: Asking,
-    incoming: Incoming,
+    incoming: Arriving,
 ) -> Result<Asked, Refused> {
     let key = live.door.enter(head)?;
     let bytes = whole(settings, incoming).await?;
@@ -156,7 +156,7 @@ fn generate_content_request(bytes: &[u8]) -> Option<Vec<u8>> {
     serde_json::to_vec(&inner).ok()
 }
 
-async fn whole(settings: &Settings, incoming: Incoming) -> Result<bytes::Bytes, Refused> {
+async fn whole(settings: &Settings, incoming: Arriving) -> Result<bytes::Bytes, Refused> {
     let read = body::read(incoming, settings).await;
     read.map_err(|(status, failure)| Refused { status: Some(status), failure })
 }
