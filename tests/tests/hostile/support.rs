@@ -85,13 +85,13 @@ impl Gateway {
                 talks.spawn(provider(stream));
             }
         });
-        let soon = Duration::from_millis(400);
+        let soon = Duration::from_millis(250);
         let clocks = Clocks { headers: soon, first_token: soon, idle: soon, total: None };
         let router = base()
             .provider(Provider::anthropic("key").base_url(url))
             .attempts(1)
             .clocks(clocks)
-            .timeout(Duration::from_secs(2))
+            .timeout(Duration::from_secs(1))
             .transport(TransportConfig { max_body: 24 << 20, ..TransportConfig::default() });
         (Self::start(router.build().expect("valid"), settings, alone).await, running)
     }
