@@ -4,7 +4,7 @@ FUZZ_SECONDS ?= 60
 FUZZ_TARGETS = $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 PROMPT ?=
 
-.PHONY: demo test test-sdks simulate hostile lint bench fuzz docs
+.PHONY: demo test test-sdks simulate hostile lint bench bench-gateway fuzz docs
 
 # Plays seven scenes against emulated providers: no key, no network.
 # make demo REAL=1 PROMPT="..." plays the first one against the real ones.
@@ -43,6 +43,15 @@ lint:
 bench:
 	cargo bench -p leverframe-benches
 
+# The gateway on one core, beside haproxy (Debian: apt install haproxy), with the
+# upstream and the load on another. Prints ratios.
+bench-gateway:
+	@command -v haproxy >/dev/null || { echo "haproxy is not installed: apt install haproxy" >&2; exit 1; }
+	cargo build --release -p leverframe
+	cargo bench -p leverframe-benches --bench gateway --no-run
+	ulimit -n 8192 && LEVERFRAME_BIN="$(CURDIR)/target/release/leverframe" \
+		taskset -c 1 cargo bench -p leverframe-benches --bench gateway
+
 # Each target for FUZZ_SECONDS, on stable: our code has no unsafe, so no sanitizer is needed.
 fuzz:
 	@command -v cargo-fuzz >/dev/null || cargo install cargo-fuzz --locked
@@ -53,7 +62,8 @@ fuzz:
 			-- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
 	done
 
-# Draws docs/lifecycle.md from the transition table and builds the API documentation.
+# Draws docs/lifecycle.md from the transition table and docs/configuration.md from the configuration's
+# structs, and builds the API documentation.
 docs:
-	UPDATE_DOCS=1 cargo test -p leverframe-tests --test lifecycle_docs
+	UPDATE_DOCS=1 cargo test -p leverframe-tests --test lifecycle_docs --test configuration_docs
 	cargo doc --workspace --no-deps

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anstream::{eprintln, println};
+use crate::out::{eprintln, println};
 use leverframe_gateway::{
     config::{Config, EXAMPLE},
     server::VirtualKey,
@@ -43,7 +43,11 @@ pub(crate) enum KeysCommand {
     /// Make a key for callers: printed once, and kept nowhere.
     New {
         /// What it is called: a team, a service.
-        name: String,
+        #[arg(required_unless_present = "admin")]
+        name: Option<String>,
+        /// Make the operator's key instead, for leverframe providers --url.
+        #[arg(long, conflicts_with = "name")]
+        admin: bool,
     },
 }
 
@@ -99,10 +103,21 @@ fn show(file: &Path) -> Result<(), Problem> {
 }
 
 pub(crate) fn keys(command: &KeysCommand) -> Result<(), Problem> {
-    let KeysCommand::New { name } = command;
+    let KeysCommand::New { name, .. } = command;
     let key = VirtualKey::random().map_err(|error| chain(&error))?;
+    let sha256 = VirtualKey::sha256(&key);
     println!("{key}");
-    eprintln!("Give the key above to {name}; it is shown once. In the configuration:");
-    eprintln!("\n[[keys]]\nname = \"{name}\"\nsha256 = \"{}\"", VirtualKey::sha256(&key));
+    match name {
+        Some(name) => {
+            // A JSON string is a TOML string.
+            let quoted = serde_json::to_string(name).unwrap_or_default();
+            eprintln!("Give the key above to {name}; it is shown once. In the configuration:");
+            eprintln!("\n[[keys]]\nname = {quoted}\nsha256 = \"{sha256}\"");
+        }
+        None => {
+            eprintln!("The operator's key is above; it is shown once. In the configuration:");
+            eprintln!("\n[admin]\nkey_sha256 = \"{sha256}\"");
+        }
+    }
     Ok(())
 }

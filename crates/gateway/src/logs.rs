@@ -152,6 +152,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Problem> {
     }
     loop {
         tokio::time::sleep(LOOK).await;
+        if crate::out::closed() {
+            return Ok(());
+        }
         after = follow(&log, &query, after, arguments.json)?;
     }
 }
@@ -176,7 +179,7 @@ fn print(page: Page, json: bool) -> Result<(), Problem> {
     }
     match json {
         true => records.iter().for_each(|record: &Record| {
-            anstream::println!("{}", serde_json::to_string(record).unwrap_or_default());
+            crate::out::println!("{}", serde_json::to_string(record).unwrap_or_default());
         }),
         false if records.is_empty() => {}
         false => show::records(records.iter()),
@@ -196,7 +199,7 @@ pub(crate) fn explain(file: &Path, id: &str) -> Result<(), Problem> {
     })?;
     match open(file)?.get(id).map_err(|error| chain(&error))? {
         Some(record) => {
-            anstream::println!("{}", record.explain());
+            crate::out::println!("{}", record.explain());
             Ok(())
         }
         None => {

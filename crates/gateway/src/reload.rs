@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use anstream::eprintln;
+use crate::out::eprintln;
 use leverframe_gateway::{
     config::{Built, Config, ConfigError},
     metrics::Metrics,
@@ -60,9 +60,13 @@ pub(crate) async fn watch(
         let made = Config::read(&file)
             .and_then(|config| build(&config))
             .map_err(|error| Problem(error.to_string()))
-            .and_then(|built| parts.make(built, Some(router.memory())));
-        let taken = made.and_then(|(new, door)| {
+            .and_then(|built| {
+                let admin = built.admin.clone();
+                parts.make(built, Some(router.memory())).map(|made| (made, admin))
+            });
+        let taken = made.and_then(|((new, door), admin)| {
             handle.reload(new.clone(), door).map_err(|error| chain(&error))?;
+            handle.administer(admin);
             router = new;
             Ok(())
         });

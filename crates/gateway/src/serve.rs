@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use anstream::eprintln;
+use crate::out::eprintln;
 use leverframe_emulator::{Emulator, Provider as Fake};
 use leverframe_gateway::{
     config::{Built, Config, ConfigError},
@@ -68,10 +68,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Problem> {
     }
     let parts = Parts { metrics: Arc::new(Metrics::new()), log };
     let scraped = Scraped { metrics: Arc::clone(&parts.metrics), log: parts.log.clone() };
-    let settings = within_files(built.server);
+    let (settings, admin) = (within_files(built.server), built.admin.clone());
     let (router, door) = parts.make(built, None)?;
     let server = Server::bind(listen, router.clone(), door, settings).await;
-    let server = server.map_err(|error| chain(&error))?.with_metrics(scraped);
+    let server = server.map_err(|error| chain(&error))?.with_metrics(scraped).with_admin(admin);
     let address = server.local_addr().map_err(|error| chain(&error))?;
     greet(address, arguments.emulated, log_file.as_deref());
     let reloaded = (server.handle(), router);
@@ -104,12 +104,12 @@ fn within_files(settings: Settings) -> Settings {
 /// How many files a process may have open where nothing else is known.
 const LEAST_FILES: u64 = 1024;
 
-fn default_address() -> SocketAddr {
+pub(crate) fn default_address() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 4141))
 }
 
 /// The configuration file, if one is named or there is one.
-fn file(named: Option<&Path>) -> Option<PathBuf> {
+pub(crate) fn file(named: Option<&Path>) -> Option<PathBuf> {
     let default = Path::new(DEFAULT_FILE);
     named.or_else(|| default.exists().then_some(default)).map(Path::to_owned)
 }
@@ -123,7 +123,7 @@ pub(crate) fn configuration(named: Option<&Path>) -> Result<Config, Problem> {
 }
 
 /// The same with providers that answer from this process.
-fn emulated(config: &Config, emulator: &Emulator) -> Result<Built, ConfigError> {
+pub(crate) fn emulated(config: &Config, emulator: &Emulator) -> Result<Built, ConfigError> {
     let builder = Router::builder()
         .provider(Provider::anthropic("emulated").base_url(emulator.base_url(Fake::Anthropic)))
         .provider(Provider::openai("emulated").base_url(format!("{}/v1", emulator.base_url(Fake::OpenAi))))

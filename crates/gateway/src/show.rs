@@ -1,8 +1,8 @@
 //! What people see.
 
-use std::{fmt, io::Write as _, time::Duration};
+use std::{fmt, time::Duration};
 
-use anstream::{print, println};
+use crate::out::{print, println};
 use anstyle::{AnsiColor, Style};
 use leverframe_router::{Attempt, Outcome, Record};
 
@@ -49,22 +49,15 @@ pub(crate) fn bad(text: &str) {
 /// The beginning of a line that tokens follow on.
 pub(crate) fn speaker(name: &str) {
     print!("   {HEADING}{name}:{HEADING:#} ");
-    flush();
 }
 
 /// A token, at once.
 pub(crate) fn token(text: &str) {
     print!("{text}");
-    flush();
 }
 
 pub(crate) fn end_line() {
     println!();
-}
-
-fn flush() {
-    // A closed pipe ends the next print as well.
-    let _ = anstream::stdout().flush();
 }
 
 /// What became of each attempt, in a line each.
@@ -121,6 +114,19 @@ fn summary(record: &Record) -> String {
     };
     let cost = record.cost().map(|cost| format!(", {cost}")).unwrap_or_default();
     format!("{outcome} in {}, {tokens}{cost}; {}", time(record.duration()), record.id)
+}
+
+/// Most characters that are shown of what somebody else said.
+const MOST_SHOWN: usize = 300;
+
+/// What somebody else said, on one line, without end or tricks of the terminal.
+pub(crate) fn plain(text: &str) -> String {
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut plain: String = words.chars().filter(|c| !c.is_control()).take(MOST_SHOWN).collect();
+    if words.chars().count() > MOST_SHOWN {
+        plain.push_str("...");
+    }
+    plain
 }
 
 pub(crate) fn time(duration: Duration) -> String {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use anstream::println;
+use crate::out::println;
 use leverframe_router::{
     NanoDollars, Outcome,
     store::{By, Placed, Reader, Rollup},

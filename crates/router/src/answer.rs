@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
+use bytes::Bytes;
 use leverframe_core::{
     Explanation,
     catalog::Amount,
@@ -18,11 +19,25 @@ pub struct Answer {
     /// What the model answered.
     pub response: Response,
     record: Arc<Record>,
+    original: Option<Bytes>,
 }
 
 impl Answer {
     pub(crate) fn new(response: Response, record: Arc<Record>) -> Self {
-        Self { response, record }
+        Self { response, record, original: None }
+    }
+
+    /// The same with the body it was read from, if that was kept.
+    pub(crate) fn with_original(self, original: Option<Bytes>) -> Self {
+        Self { original, ..self }
+    }
+
+    /// The body of the answer as the provider sent it, where the request has an
+    /// [`Original`](crate::Original) in the dialect of the route that answered.
+    /// Streamed answers have none: see
+    /// [`ResponseStream::take_original`](crate::ResponseStream::take_original).
+    pub fn original(&self) -> Option<&Bytes> {
+        self.original.as_ref()
     }
 
     /// All text of the answer.

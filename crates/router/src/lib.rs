@@ -146,15 +146,15 @@ pub use leverframe_core::{
     choice::{Choice, Considered, LeftOut, Measure, PolicyName, Standing},
     error::{Clock, Code, ErrorKind, Failure},
     guard::{
-        Allowance, Backoff, Benched, BreakerConfig, BreakerState, ConfigError, GateStatus, Growth, Guard,
-        HealthConfig, LimitKind, LimitStatus, Limits, Memory, Refusal as TurnedAway, RetryBudgetConfig,
-        RetryBudgetStatus, RetryPolicy, Scope, Share,
+        Allowance, Backoff, Benched, BreakerConfig, BreakerState, Claim, ConfigError, GateStatus, Growth,
+        Guard, HealthConfig, LimitKind, LimitStatus, Limits, Memory, Refusal as TurnedAway,
+        RetryBudgetConfig, RetryBudgetStatus, RetryPolicy, Scope, Share,
     },
     lifecycle::{Entry, EventKind, Journal, Route, State, StateKind},
     loss::{Loss, Weight},
     model::{
         Block, CacheControl, CacheTtl, Citation, Dialect, Effort, Extra, Family, Field, FinishReason,
-        Function, Json, KeyLabel, Losses, Media, MediaSource, Message, NameError, OnBreak, Opaque,
+        Function, Json, KeyLabel, Losses, Media, MediaSource, Message, NameError, OnBreak, Opaque, Original,
         OutputFormat, Partial, Place, ProviderName, Reasoning, Refusal, Request, RequestId, Response, Role,
         SafetySetting, Sampling, Schema, ServiceTier, Signature, StreamEvent, Summary, Text, Thinking,
         ThinkingMode, Tokens, Tool, ToolCall, ToolChoice, ToolResult, Usage,
@@ -177,7 +177,9 @@ pub use leverframe_store as store;
 /// speak it to their own clients.
 pub mod dialect {
     pub use leverframe_http::{
-        answer::{EncodedError, StreamEncoder, StreamForm, Told, encode_answer, encode_error, restore},
+        answer::{
+            EncodedError, StreamEncoder, StreamForm, Told, encode_answer, encode_break, encode_error, restore,
+        },
         codec::{Asked, read_request},
     };
 }

@@ -73,6 +73,11 @@ impl Router {
         &self.inner
     }
 
+    /// The time, by the clock that everything here goes by.
+    pub fn now(&self) -> Timestamp {
+        self.inner.now()
+    }
+
     /// Sends a request and waits for the whole answer.
     ///
     /// Dropping the future cancels the request: the connection is closed, what
@@ -271,6 +276,7 @@ impl Default for Settings {
 }
 
 impl Inner {
+    /// The time, by the router's clock.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use leverframe_core::{
-    guard::{BreakerState, Refusal},
+    guard::{BreakerState, LimitStatus, Refusal},
     lifecycle::Route,
     model::{Dialect, KeyLabel, ProviderName},
     time::Timestamp,
@@ -38,6 +38,9 @@ pub struct RouteStatus {
     pub breaker: BreakerState,
     /// Who would refuse a request now, and until when. `None`: it is healthy.
     pub refusal: Option<Refusal>,
+    /// How much of each limit is used: the key's, which its routes share, then
+    /// the route's.
+    pub limits: Vec<LimitStatus>,
     /// Requests under way on it.
     pub in_flight: u32,
     /// The expected time to its first token. `None`: never measured.
@@ -56,7 +59,8 @@ impl Router {
             for key in &provider.keys {
                 let known = |route: &RouteStatus| route.provider == provider.name && route.key == key.label;
                 if !routes.iter().any(known) {
-                    routes.push(unnamed(provider, &key.label));
+                    let limits = key.guard.limits(now);
+                    routes.push(RouteStatus { limits, ..unnamed(provider, &key.label) });
                 }
             }
         }
@@ -65,7 +69,7 @@ impl Router {
 }
 
 fn status(inner: &Inner, route: &Arc<Route>, state: &RouteState, now: Timestamp) -> RouteStatus {
-    let snapshot = state.snapshot(true, now);
+    let (snapshot, gate) = (state.snapshot(true, now), state.gate().status(now));
     let provider = inner.provider_of(route);
     let serves = |backend: &&Backend| backend.route == *route;
     let mut tags = BTreeSet::clone(&provider.tags);
@@ -81,8 +85,9 @@ fn status(inner: &Inner, route: &Arc<Route>, state: &RouteState, now: Timestamp)
         model: Some(route.model.clone()),
         models,
         tags,
-        breaker: state.gate().breaker_state(now),
+        breaker: gate.breaker,
         refusal: snapshot.refusal,
+        limits: gate.limits,
         in_flight: snapshot.in_flight,
         first_token: snapshot.first_token.map(|time| time.expected),
         ..unnamed(provider, &route.key)
@@ -100,6 +105,7 @@ fn unnamed(provider: &Configured, key: &KeyLabel) -> RouteStatus {
         tags: BTreeSet::clone(&provider.tags),
         breaker: BreakerState::Closed,
         refusal: None,
+        limits: Vec::new(),
         in_flight: 0,
         first_token: None,
     }

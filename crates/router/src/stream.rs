@@ -27,7 +27,7 @@ use tracing::Span;
 
 use crate::{
     Answer, Error,
-    driver::{self, Begun, Came, Onward, Renumber, Resumed},
+    driver::{self, Begun, Came, Onward, Renumber, Resumed, Whole},
     router::Inner,
 };
 
@@ -37,6 +37,9 @@ use crate::{
 /// that cancels the request: the connection is closed and the record says so.
 pub struct ResponseStream {
     state: State,
+    /// What is left of the answer as it came, once nothing more is read. `None`
+    /// where it is not all there.
+    rest: Option<Vec<u8>>,
     /// The request's, which the end of the answer is written into.
     span: Span,
 }
@@ -133,13 +136,30 @@ impl Shown {
     }
 }
 
+/// Most bytes of an answer as it came that wait to be taken: an event that is
+/// as large as may be, and what came with it.
+fn most_kept(limits: &sse::Limits) -> usize {
+    limits.event.saturating_mul(2)
+}
+
 /// How long the end of a body is waited for once the answer is whole: it lets
 /// the connection be used again, and is not worth more.
 const LINGER: Duration = Duration::from_millis(50);
 
 impl Live {
-    pub(crate) fn new(begun: Begun<Seen>, deadline: Deadline, onward: Option<Box<Onward>>) -> Self {
-        let Begun { lifecycle, events, decoder, renumber, body, provider_request_id, now } = begun;
+    pub(crate) fn new(
+        begun: Begun<Seen>,
+        deadline: Deadline,
+        onward: Option<Box<Onward>>,
+        limits: &sse::Limits,
+    ) -> Self {
+        let Begun { lifecycle, events, mut decoder, renumber, body, provider_request_id, now } = begun;
+        if onward.is_some() {
+            // Another route may go on with it, in another dialect.
+            decoder.forget();
+        } else if decoder.keeps() {
+            decoder = decoder.keeping(most_kept(limits));
+        }
         let (held, shown) = (events.into(), Shown::default());
         Self { lifecycle, held, decoder, renumber, shown, body, deadline, provider_request_id, now, onward }
     }
@@ -175,6 +195,13 @@ impl Live {
                 }
             }
         }
+    }
+
+    /// What of the answer as it came was read and not taken, where it is kept.
+    fn rest(&mut self) -> Option<Vec<u8>> {
+        let mut rest = Vec::new();
+        self.decoder.take_original(&mut rest);
+        self.decoder.keeps().then_some(rest)
     }
 
     /// Moves the lifecycle on by what came, and says what the caller gets:
@@ -238,12 +265,13 @@ impl Resuming {
         };
         let mut shown = self.shown.gone_on();
         let state = match came {
-            Came::Whole(completed, events) => {
+            Came::Whole(Whole { completed, events, .. }) => {
                 let events: Vec<_> = events.into_iter().map(|event| shown.event(event)).collect();
                 State::Whole(driver::answer(&inner, completed), events.into_iter())
             }
             Came::Begun(begun) => {
-                let live = Live { shown, ..Live::new(begun, self.deadline, onward) };
+                let live =
+                    Live { shown, ..Live::new(begun, self.deadline, onward, &inner.settings.streams.limits) };
                 State::Live(inner, Box::new(live))
             }
         };
@@ -253,11 +281,11 @@ impl Resuming {
 
 impl ResponseStream {
     pub(crate) fn begun(inner: Arc<Inner>, live: Live) -> Self {
-        Self { state: State::Live(inner, Box::new(live)), span: Span::current() }
+        Self { state: State::Live(inner, Box::new(live)), rest: None, span: Span::current() }
     }
 
     pub(crate) fn whole(answer: Answer, events: Vec<StreamEvent>) -> Self {
-        Self { state: State::Whole(answer, events.into_iter()), span: Span::current() }
+        Self { state: State::Whole(answer, events.into_iter()), rest: None, span: Span::current() }
     }
 
     /// The route that is answering; `None` once the answer is whole or has
@@ -285,6 +313,31 @@ impl ResponseStream {
         }
     }
 
+    /// Whether [`take_original`](Self::take_original) has something to take: the
+    /// request has an [`Original`](crate::Original) in the dialect of the route
+    /// that answers, and no other route is to go on with the answer.
+    pub fn keeps_original(&self) -> bool {
+        match &self.state {
+            State::Live(_, live) => live.decoder.keeps(),
+            _ => self.rest.is_some(),
+        }
+    }
+
+    /// Adds to `into` the answer as the provider sent it: whole server-sent
+    /// events, as far as they were read without an error and not taken before.
+    /// To be called when the stream has no event at hand, and at its end.
+    ///
+    /// Whether nothing is missing. A caller who leaves more than twice
+    /// [`Limits::event`](sse::Limits::event) bytes untaken loses them, and is told
+    /// so from then on.
+    pub fn take_original(&mut self, into: &mut Vec<u8>) -> bool {
+        if let State::Live(_, live) = &mut self.state {
+            live.decoder.take_original(into);
+            return live.decoder.keeps();
+        }
+        self.rest.as_mut().map(|rest| into.append(rest)).is_some()
+    }
+
     /// What is remembered of the request, once the answer is whole or has
     /// broken off.
     pub fn record(&self) -> Option<&Arc<Record>> {
@@ -294,6 +347,24 @@ impl ResponseStream {
             }
             State::Broken(error) => error.record(),
             State::Live(..) | State::Resuming(..) | State::Moving => None,
+        }
+    }
+
+    /// Gives the answer up, as dropping it does, and says what is remembered of
+    /// the request. `None` while another route is asked to go on.
+    pub fn cancel(mut self) -> Option<Arc<Record>> {
+        let _inside = self.span.clone().entered();
+        match mem::replace(&mut self.state, State::Moving) {
+            State::Live(inner, live) => {
+                let at = inner.now();
+                let failure = Failure::new(ErrorKind::Cancelled, "the caller went away");
+                let stream = driver::settle(live.lifecycle, false, at);
+                driver::error(&inner, stream.on(RequestFailed { failure, at })).record().cloned()
+            }
+            state => {
+                self.state = state;
+                self.record().cloned()
+            }
         }
     }
 
@@ -319,7 +390,7 @@ impl Stream for ResponseStream {
     type Item = Result<StreamEvent, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Self { state: now, span } = &mut *self;
+        let Self { state: now, rest, span } = &mut *self;
         let _inside = span.enter();
         loop {
             match now {
@@ -328,9 +399,12 @@ impl Stream for ResponseStream {
                         return Poll::Ready(Some(Ok(live.shown.event(event))));
                     }
                     let came = ready!(live.poll_event(inner, cx));
-                    let State::Live(inner, live) = mem::replace(now, State::Moving) else {
+                    let State::Live(inner, mut live) = mem::replace(now, State::Moving) else {
                         unreachable!("it was live above")
                     };
+                    if matches!(came, Err(_) | Ok(StreamEvent::End)) {
+                        *rest = live.rest();
+                    }
                     let (state, item) = live.take_in(inner, came);
                     *now = state;
                     if let Some(item) = item {

@@ -31,6 +31,13 @@ pub enum StoreError {
         /// What the file says.
         found: u64,
     },
+    /// The process that wrote the file was killed, or the power went, and the
+    /// file was only to be read.
+    #[error(
+        "the log was not closed by the process that wrote it; open it once for writing, which puts it right: start \
+         the gateway"
+    )]
+    Unclosed,
     /// Reading failed.
     #[error("cannot read the log")]
     Read(#[source] Box<redb::Error>),
@@ -84,6 +91,7 @@ impl StoreError {
     pub(crate) fn open(error: impl Into<redb::Error>) -> Self {
         match error.into() {
             redb::Error::DatabaseAlreadyOpen => Self::InUse,
+            redb::Error::RepairAborted => Self::Unclosed,
             error => Self::Open(Box::new(error)),
         }
     }

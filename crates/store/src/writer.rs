@@ -32,7 +32,7 @@ const BATCH: usize = 1_024;
 const LARGE_BATCH: usize = 8_192;
 
 /// How long records are gathered between two commits.
-const GROUP_WINDOW: Duration = Duration::from_millis(5);
+const GROUP_WINDOW: Duration = Duration::from_millis(20);
 /// The same where nobody minds losing some.
 const LONG_WINDOW: Duration = Duration::from_secs(1);
 

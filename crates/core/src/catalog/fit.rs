@@ -29,6 +29,12 @@ impl Capabilities {
         fitting.reasoning()?;
         fitting.tools()?;
         fitting.content()?;
+        if let Cow::Owned(changed) = &mut fitting.request {
+            // It no longer says what was written.
+            if let Some(original) = &mut changed.original {
+                original.body = None;
+            }
+        }
         Ok((fitting.request, fitting.report.into_losses()))
     }
 

@@ -12,6 +12,7 @@ mod block;
 mod extra;
 mod ids;
 mod message;
+mod original;
 mod partial;
 mod request;
 mod response;
@@ -26,6 +27,7 @@ pub use block::{
 pub use extra::{Extra, Field, Json, Opaque};
 pub use ids::{Dialect, Family, KeyLabel, NameError, ProviderName, RequestId};
 pub use message::{Message, Role};
+pub use original::Original;
 pub use partial::{Partial, TerminalFrame};
 pub use request::{OnBreak, Request};
 pub use response::{FinishReason, Response};

@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    Block, CacheControl, Dialect, Extra, Field, Json, Losses, Message, OutputFormat, Reasoning, Role,
-    SafetySetting, Sampling, ServiceTier, Text, Tool, ToolChoice,
+    Block, CacheControl, Dialect, Extra, Field, Json, Losses, Message, Original, OutputFormat, Reasoning,
+    Role, SafetySetting, Sampling, ServiceTier, Text, Tool, ToolChoice,
 };
 
 /// A request to a model, in no provider's dialect.
@@ -86,6 +86,8 @@ pub struct Request {
     /// What happens when a streamed answer breaks off after its first content.
     /// `None` takes the router's default. Not sent.
     pub on_break: Option<OnBreak>,
+    /// The same as its caller wrote it, for the routes that understand that.
+    pub original: Option<Original>,
 }
 
 /// What happens when a streamed answer breaks off after its first content.
@@ -133,6 +135,7 @@ impl Request {
             tags: BTreeSet::new(),
             route_tags: BTreeSet::new(),
             on_break: None,
+            original: None,
         }
     }
 
@@ -284,11 +287,19 @@ impl Request {
         self
     }
 
+    /// Keeps what the caller wrote itself. Whoever changes the request afterwards,
+    /// other than its model, takes it out again.
+    #[must_use]
+    pub fn original(mut self, original: Original) -> Self {
+        self.original = Some(original);
+        self
+    }
+
     /// The same request with `text` as the beginning of the answer, which the
     /// model is asked to continue (a prefilled assistant turn).
     #[must_use]
     pub(crate) fn continuing(&self, text: &str) -> Self {
-        let mut request = self.clone();
+        let mut request = Self { original: None, ..self.clone() };
         request.messages.push(Message::new(Role::Assistant, vec![Block::text(text)]));
         request
     }

@@ -1,14 +1,17 @@
 //! From a file to what runs.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use leverframe_router::{
-    Builder, Limits, Model, NanoDollars, Provider,
+    BuildError, Builder, Limits, Model, NanoDollars, Provider,
     store::{Retention, Settings as LogSettings},
 };
 
 use super::{Config, ConfigError, Kind, LimitsTable, ModelTable, ProviderTable, Route};
-use crate::server::{Door, Settings, VirtualKey};
+use crate::server::{Admin, Door, Settings, VirtualKey};
 
 /// What a configuration describes.
 #[derive(Debug)]
@@ -17,6 +20,8 @@ pub struct Built {
     pub builder: Builder,
     /// Who may ask.
     pub door: Door,
+    /// The operator's key, if there is one.
+    pub admin: Option<Admin>,
     /// How the server treats its clients.
     pub server: Settings,
     /// The log's file and settings. `None`: none is kept.
@@ -31,11 +36,40 @@ pub(super) fn build(
     over(config, providers(config, builder, &env)?)
 }
 
+/// Without the keys.
+pub(super) fn outline(config: &Config, seen: &BTreeSet<&str>) -> Result<Builder, ConfigError> {
+    const NO_KEY: &str = "none";
+    let mut builder = Builder::default();
+    if config.providers.is_empty() {
+        builder = match Builder::default().from_env() {
+            Ok(builder) => builder,
+            Err(BuildError::NoKeys) => {
+                let known = [
+                    ("claude", Provider::anthropic(NO_KEY)),
+                    ("gemini", Provider::gemini(NO_KEY)),
+                    ("openai", Provider::openai(NO_KEY)),
+                ];
+                let known = known.into_iter().filter(|(name, _)| seen.contains(name));
+                known.fold(builder, |builder, (_, provider)| builder.provider(provider))
+            }
+            Err(error) => return Err(ConfigError(error.to_string())),
+        };
+    }
+    for table in &config.providers {
+        let mut table = table.clone();
+        // A key has the same name wherever it is kept.
+        table.key_env.extend(table.key_file.drain(..).map(|path| label(&path)));
+        builder = builder.provider(provider(&table, &|_| Some(NO_KEY.to_owned()))?);
+    }
+    Ok(router(config, builder))
+}
+
 /// Over a builder that has its providers.
 pub(super) fn over(config: &Config, builder: Builder) -> Result<Built, ConfigError> {
     Ok(Built {
         builder: router(config, builder),
         door: door(config)?,
+        admin: admin(config)?,
         server: server(config),
         log: log(config),
     })
@@ -205,9 +239,17 @@ fn door(config: &Config) -> Result<Door, ConfigError> {
     let keys = config.keys.iter().map(|table| {
         let key = VirtualKey::from_sha256(&table.name, &table.sha256);
         let key = key.map_err(|error| ConfigError(format!("key {}: {error}", table.name)))?;
-        Ok(key.models(table.models.clone()))
+        let key = key.models(table.models.clone());
+        let Some(given) = &table.limits else { return Ok(key) };
+        key.limits(&limits(given)?).map_err(|error| ConfigError(format!("key {}: {error}", table.name)))
     });
     Ok(Door::locked(keys.collect::<Result<_, ConfigError>>()?))
+}
+
+fn admin(config: &Config) -> Result<Option<Admin>, ConfigError> {
+    let key = config.admin.key_sha256.as_deref().map(|sha256| VirtualKey::from_sha256("admin", sha256));
+    let key = key.transpose().map_err(|error| ConfigError(format!("admin.key_sha256: {error}")))?;
+    Ok(key.map(Admin::new))
 }
 
 fn server(config: &Config) -> Settings {

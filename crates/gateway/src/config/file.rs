@@ -25,13 +25,15 @@ pub struct Config {
     pub aliases: BTreeMap<String, String>,
     /// The keys callers need. None: nobody needs one.
     pub keys: Vec<KeyTable>,
+    /// What the operator may ask a running gateway.
+    pub admin: AdminTable,
 }
 
 /// The server.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GatewayTable {
-    /// Where it listens: `127.0.0.1:4141`, unless set.
+    /// Where it listens. Addresses that other machines can reach need `[[keys]]`.
     pub listen: Option<SocketAddr>,
     /// Most bytes of a request's body.
     pub max_body: Option<usize>,
@@ -53,11 +55,12 @@ pub struct GatewayTable {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogTable {
-    /// Whether one is kept. It is, unless set.
+    /// Whether one is kept.
     pub enabled: Option<bool>,
-    /// Its file: `leverframe.redb`, unless set.
+    /// Its file.
     pub file: Option<PathBuf>,
-    /// `strict`, `group` or `off`.
+    /// When what is written is safe: before a request is sent, within
+    /// milliseconds, or within a second.
     pub durability: Option<DurabilityWord>,
     /// Bytes that are kept of each body. None are, unless set.
     pub bodies: Option<usize>,
@@ -201,4 +204,15 @@ pub struct KeyTable {
     /// The models that may be asked for with it. All, unless set.
     #[serde(default)]
     pub models: Vec<String>,
+    /// What all requests with it may use together.
+    pub limits: Option<LimitsTable>,
+}
+
+/// What the operator may ask a running gateway: `GET /admin/providers`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdminTable {
+    /// SHA-256 of the operator's key in hexadecimal digits: see
+    /// `leverframe keys new --admin`. Without it there is nothing at `/admin`.
+    pub key_sha256: Option<String>,
 }

@@ -9,11 +9,12 @@ mod build;
 mod file;
 mod values;
 
-use std::{fmt, path::Path};
+use std::{collections::BTreeSet, fmt, path::Path};
 
 pub use build::Built;
 pub use file::{
-    Config, GatewayTable, KeyTable, LimitsTable, LogTable, ModelTable, ProviderTable, Route, RouterTable,
+    AdminTable, Config, DurabilityWord, GatewayTable, KeyTable, LimitsTable, LogTable, ModelTable,
+    ProviderTable, Route, RouterTable,
 };
 use leverframe_router::Builder;
 pub use values::{Kind, PolicyWord, Span};
@@ -71,6 +72,16 @@ impl Config {
     /// [`ConfigError`].
     pub fn build(&self, builder: Builder) -> Result<Built, ConfigError> {
         build::build(self, builder, |name| std::env::var(name).ok())
+    }
+
+    /// The router it describes, without the keys: to look at, and not to be
+    /// asked. Where the file names no provider and the environment none either,
+    /// its providers are those `seen` that need no more than a key.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn outline(&self, seen: &BTreeSet<&str>) -> Result<Builder, ConfigError> {
+        build::outline(self, seen)
     }
 
     /// The same over a builder that has its providers: those of the file, and

@@ -7,7 +7,7 @@ mod stage;
 
 use std::{path::PathBuf, sync::Arc};
 
-use anstream::println;
+use crate::out::println;
 use leverframe_router::{
     Request, Router,
     store::{Log, Query},

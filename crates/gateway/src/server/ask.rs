@@ -4,17 +4,19 @@ use std::{collections::BTreeSet, time::Duration};
 
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header, request::Parts};
 use leverframe_router::{
-    Dialect, Error, ErrorKind, Failure, Losses, Request,
+    Answer, Dialect, Error, ErrorKind, Failure, Field, Json, Losses, Original, Request, RequestId,
+    ResponseStream,
     dialect::{Asked, StreamEncoder, StreamForm, Told, encode_answer, read_request, restore},
 };
 
 use super::{
     Live, Settings,
+    allowance::{self, Taken},
     body::{self, Arriving},
     door::{self, VirtualKey},
     paths::Asking,
     reply::{self, Reply},
-    stream::Streamed,
+    stream::{Form, Streamed, Usage},
     unix_seconds,
 };
 
@@ -27,41 +29,64 @@ pub(super) async fn answer(
     incoming: Arriving,
 ) -> Response<Reply> {
     let dialect = asking.dialect;
-    let (asked, form) = match read(live, settings, head, asking, incoming).await {
-        Ok(read) => read,
+    let Put { asked, form, taken } = match read(live, settings, head, asking, incoming).await {
+        Ok(put) => put,
         Err(refused) => return refused.reply(dialect),
     };
-    let told = |id: Option<leverframe_router::RequestId>, model: &str| Told {
+    let model = asked.request.model.clone();
+    if asked.stream {
+        return match live.router.stream(asked.request).await {
+            Ok(stream) => streamed(dialect, stream, &model, form, taken),
+            Err(error) => failed(dialect, &error, taken),
+        };
+    }
+    match live.router.send(asked.request).await {
+        Ok(answer) => whole(dialect, &answer, &model, taken),
+        Err(error) => failed(dialect, &error, taken),
+    }
+}
+
+/// What an answer says of itself where its provider said nothing.
+fn told(id: Option<RequestId>, model: &str) -> Told {
+    Told {
         id: id.map(|id| id.to_string().replace('-', "")).unwrap_or_default(),
         model: model.to_owned(),
         created: unix_seconds(),
+    }
+}
+
+fn whole(dialect: Dialect, answer: &Answer, model: &str, taken: Option<Taken>) -> Response<Reply> {
+    let record = answer.record();
+    if let Some(taken) = taken {
+        taken.settle(record);
+    }
+    let mut response = reply::json(match answer.original() {
+        Some(original) => original.clone(),
+        None => encode_answer(dialect, &told(Some(record.id), model), &answer.response).into(),
+    });
+    reply::tell(response.headers_mut(), dialect, Some(record.id), &record.attempts);
+    response
+}
+
+fn streamed(
+    dialect: Dialect,
+    stream: ResponseStream,
+    model: &str,
+    form: StreamForm,
+    taken: Option<Taken>,
+) -> Response<Reply> {
+    let mut headers = HeaderMap::new();
+    reply::tell(&mut headers, dialect, stream.id(), stream.attempts());
+    let encoder = StreamEncoder::new(dialect, told(stream.id(), model), form);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(encoder.content_type()));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    let form = match stream.keeps_original() && !form.array {
+        true => Form::Forwarded(dialect, if form.usage { Usage::Told } else { Usage::Hidden }),
+        false => Form::Written(Box::new(encoder)),
     };
-    let model = asked.request.model.clone();
-    if !asked.stream {
-        return match live.router.send(asked.request).await {
-            Ok(answer) => {
-                let record = answer.record();
-                let body = encode_answer(dialect, &told(Some(record.id), &model), &answer.response);
-                let mut response = reply::json(body);
-                reply::tell(response.headers_mut(), dialect, Some(record.id), &record.attempts);
-                response
-            }
-            Err(error) => failed(dialect, &error),
-        };
-    }
-    match live.router.stream(asked.request).await {
-        Ok(stream) => {
-            let encoder = StreamEncoder::new(dialect, told(stream.id(), &model), form);
-            let mut headers = HeaderMap::new();
-            reply::tell(&mut headers, dialect, stream.id(), stream.attempts());
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(encoder.content_type()));
-            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-            let mut response = Response::new(Reply::Stream(Box::new(Streamed::new(stream, encoder))));
-            *response.headers_mut() = headers;
-            response
-        }
-        Err(error) => failed(dialect, &error),
-    }
+    let mut response = Response::new(Reply::Stream(Box::new(Streamed::new(stream, form, taken))));
+    *response.headers_mut() = headers;
+    response
 }
 
 /// How many tokens a request has.
@@ -86,7 +111,7 @@ pub(super) async fn count(
             serde_json::json!({ "object": "response.input_tokens", "input_tokens": count.tokens })
         }
     };
-    reply::json(body.to_string().into_bytes())
+    reply::json(body.to_string().into())
 }
 
 /// A request that goes no further.
@@ -110,20 +135,30 @@ impl From<Failure> for Refused {
     }
 }
 
+/// A request that may be put to the router.
+struct Put {
+    asked: Asked,
+    form: StreamForm,
+    taken: Option<Taken>,
+}
+
 async fn read(
     live: &Live,
     settings: &Settings,
     head: &Parts,
     asking: Asking,
     incoming: Arriving,
-) -> Result<(Asked, StreamForm), Refused> {
+) -> Result<Put, Refused> {
     let key = live.door.enter(head)?;
-    let bytes = whole(settings, incoming).await?;
-    let mut asked = parsed(&asking, &bytes)?;
+    let bytes = whole_body(settings, incoming).await?;
+    let (mut asked, all_its_own) = parsed(&asking, &bytes)?;
     asked.stream |= asking.stream;
     say(&mut asked.request, head, key)?;
-    let usage = asking.dialect == Dialect::OpenAiChat && wants_usage(&bytes);
-    Ok((asked, StreamForm { usage, array: asking.array }))
+    let usage = asking.dialect != Dialect::OpenAiChat || !asked.stream || wants_usage(&bytes);
+    let taken = allowance::take(key.and_then(VirtualKey::allowance), bytes.len(), live.router.now())?;
+    let body = all_its_own.then_some(bytes);
+    asked.request.original = Some(Original { dialect: asking.dialect, body });
+    Ok(Put { asked, form: StreamForm { usage, array: asking.array }, taken })
 }
 
 async fn read_counted(
@@ -134,10 +169,10 @@ async fn read_counted(
     incoming: Arriving,
 ) -> Result<Asked, Refused> {
     let key = live.door.enter(head)?;
-    let bytes = whole(settings, incoming).await?;
+    let bytes = whole_body(settings, incoming).await?;
     // Gemini's request may be one level down, with the settings beside it.
     let inner = (asking.dialect == Dialect::Gemini).then(|| generate_content_request(&bytes)).flatten();
-    let mut asked = parsed(&asking, inner.as_deref().unwrap_or(&bytes))?;
+    let (mut asked, _) = parsed(&asking, inner.as_deref().unwrap_or(&bytes))?;
     say(&mut asked.request, head, key)?;
     Ok(asked)
 }
@@ -156,35 +191,43 @@ fn generate_content_request(bytes: &[u8]) -> Option<Vec<u8>> {
     serde_json::to_vec(&inner).ok()
 }
 
-async fn whole(settings: &Settings, incoming: Arriving) -> Result<bytes::Bytes, Refused> {
+async fn whole_body(settings: &Settings, incoming: Arriving) -> Result<bytes::Bytes, Refused> {
     let read = body::read(incoming, settings).await;
     read.map_err(|(status, failure)| Refused { status: Some(status), failure })
 }
 
-fn parsed(asking: &Asking, bytes: &[u8]) -> Result<Asked, Refused> {
+/// The request, and whether its provider would understand it as it was written.
+fn parsed(asking: &Asking, bytes: &[u8]) -> Result<(Asked, bool), Refused> {
     let mut asked = read_request(asking.dialect, bytes)?;
     if let Some(model) = &asking.model {
         asked.request.model.clone_from(model);
     }
-    restore(&mut asked.request);
-    Ok(asked)
+    let all_its_own = restore(&mut asked.request);
+    Ok((asked, all_its_own))
 }
 
 /// What an OpenAI Chat client says of its stream: whether it wants to be told
 /// the usage.
 fn wants_usage(bytes: &[u8]) -> bool {
-    #[derive(Default, serde::Deserialize)]
-    #[serde(default)]
+    const OPTION: &[u8] = b"include_usage";
+    #[derive(serde::Deserialize)]
     struct Options {
-        include_usage: bool,
+        include_usage: Option<bool>,
     }
     #[derive(serde::Deserialize)]
     struct Body {
         stream_options: Option<Options>,
     }
+    // Few say it, and a body may be long.
+    if memchr::memmem::find(bytes, OPTION).is_none() {
+        return false;
+    }
     let body: Option<Body> = serde_json::from_slice(bytes).ok();
-    body.and_then(|body| body.stream_options).is_some_and(|options| options.include_usage)
+    body.and_then(|body| body.stream_options).is_some_and(|options| options.include_usage == Some(true))
 }
+
+/// What the tag of a key begins with.
+const OF_KEY: &str = "key:";
 
 /// What the headers and the key say of a request.
 fn say(request: &mut Request, head: &Parts, key: Option<&VirtualKey>) -> Result<(), Failure> {
@@ -203,11 +246,20 @@ fn say(request: &mut Request, head: &Parts, key: Option<&VirtualKey>) -> Result<
         request.conversation = Some(conversation.to_owned());
     }
     if let Some(tags) = header("x-leverframe-tags") {
-        let tags = tags.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned);
+        let tags = tags.split(',').map(str::trim).filter(|tag| !tag.is_empty());
+        // Whose request it is, is not for the client to say.
+        let tags = tags.filter(|tag| !tag.starts_with(OF_KEY)).map(str::to_owned);
         request.tags = tags.collect::<BTreeSet<_>>();
     }
     if let Some(key) = key {
-        request.tags.insert(format!("key:{}", key.name));
+        request.tags.insert(format!("{OF_KEY}{}", key.name));
+    }
+    for betas in head.headers.get_all("anthropic-beta").iter().filter_map(|betas| betas.to_str().ok()) {
+        let names: Vec<_> = betas.split(',').map(str::trim).filter(|beta| !beta.is_empty()).collect();
+        if let Ok(value) = Json::parse(serde_json::json!(names).to_string()) {
+            let name = "betas".to_owned();
+            request.extra.append(Field { dialect: Dialect::Anthropic, name, value });
+        }
     }
     if let Some(timeout) = header("x-leverframe-timeout-ms") {
         let millis = timeout.parse().ok().filter(|millis| *millis > 0);
@@ -220,7 +272,10 @@ fn say(request: &mut Request, head: &Parts, key: Option<&VirtualKey>) -> Result<
     Ok(())
 }
 
-fn failed(dialect: Dialect, error: &Error) -> Response<Reply> {
+fn failed(dialect: Dialect, error: &Error, taken: Option<Taken>) -> Response<Reply> {
+    if let (Some(taken), Some(record)) = (taken, error.record()) {
+        taken.settle(record);
+    }
     let id = error.record().map(|record| record.id);
     let mut response = reply::error(dialect, error.failure(), id);
     reply::tell(response.headers_mut(), dialect, id, error.attempts());

@@ -1,7 +1,9 @@
 //! Who may ask, and for what.
 
+use std::sync::Arc;
+
 use http::{header::AUTHORIZATION, request::Parts};
-use leverframe_router::{Dialect, ErrorKind, Failure};
+use leverframe_router::{Allowance, ConfigError, Dialect, ErrorKind, Failure, Limits};
 use ring::{
     digest::{SHA256, digest},
     rand::SecureRandom,
@@ -15,7 +17,7 @@ const DIGEST: usize = 32;
 
 /// A key that callers are given, to be told apart, limited and taken away
 /// without touching a provider's key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct VirtualKey {
     /// What it is called; the user of its requests in the log.
     pub name: String,
@@ -23,6 +25,7 @@ pub struct VirtualKey {
     digest: [u8; DIGEST],
     /// The models that may be asked for by their names here. Empty: all.
     pub models: Vec<String>,
+    limits: Option<(Limits, Arc<Allowance>)>,
 }
 
 /// Why a key is none.
@@ -55,7 +58,7 @@ impl VirtualKey {
         if key.len() < LEAST {
             return Err(KeyError::TooShort { least: LEAST });
         }
-        Ok(Self { name: name.into(), digest: hashed(key), models: Vec::new() })
+        Ok(Self { name: name.into(), digest: hashed(key), models: Vec::new(), limits: None })
     }
 
     /// A key by its SHA-256, in hexadecimal digits.
@@ -68,7 +71,8 @@ impl VirtualKey {
         let bytes: Option<Vec<u8>> =
             pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect();
         let digest = bytes.filter(|_| rest.is_empty()).and_then(|bytes| bytes.try_into().ok());
-        Ok(Self { name: name.into(), digest: digest.ok_or(KeyError::NotADigest)?, models: Vec::new() })
+        let digest = digest.ok_or(KeyError::NotADigest)?;
+        Ok(Self { name: name.into(), digest, models: Vec::new(), limits: None })
     }
 
     /// Only these models may be asked for with it.
@@ -76,6 +80,22 @@ impl VirtualKey {
     pub fn models<T: Into<String>>(mut self, models: impl IntoIterator<Item = T>) -> Self {
         self.models = models.into_iter().map(Into::into).collect();
         self
+    }
+
+    /// What all requests with it may use together. What a request uses is counted
+    /// when it is over: those under way may go beyond the limits on tokens and
+    /// money.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the limit that makes no sense.
+    pub fn limits(mut self, limits: &Limits) -> Result<Self, ConfigError> {
+        self.limits = Some((*limits, Allowance::new(limits)?));
+        Ok(self)
+    }
+
+    /// What is left of its limits, if it has any.
+    pub fn allowance(&self) -> Option<&Arc<Allowance>> {
+        self.limits.as_ref().map(|(_, allowance)| allowance)
     }
 
     /// A key to be given away: 256 random bits.
@@ -114,6 +134,27 @@ impl Door {
     /// Opens to these keys only.
     pub fn locked(keys: Vec<VirtualKey>) -> Self {
         Self { keys }
+    }
+
+    /// The keys that open it.
+    pub fn keys(&self) -> &[VirtualKey] {
+        &self.keys
+    }
+
+    /// With what the keys of another one have used, where they have the same name
+    /// and the same limits.
+    #[must_use]
+    pub(super) fn in_place_of(mut self, other: &Self) -> Self {
+        for key in &mut self.keys {
+            let same = other.keys.iter().find(|known| known.name == key.name);
+            if let (Some((limits, allowance)), Some((known, used))) =
+                (&mut key.limits, same.and_then(|known| known.limits.as_ref()))
+                && limits == known
+            {
+                *allowance = Arc::clone(used);
+            }
+        }
+        self
     }
 
     /// Whether no key is asked for.

@@ -27,7 +27,7 @@ pub(super) async fn models(live: &Live, head: &Parts, dialect: Dialect) -> Respo
         }
         Dialect::OpenAiChat | Dialect::OpenAiResponses => json!({ "object": "list", "data": models }),
     };
-    reply::json(body.to_string().into_bytes())
+    reply::json(body.to_string().into())
 }
 
 /// One of them.
@@ -38,7 +38,7 @@ pub(super) async fn model(live: &Live, head: &Parts, dialect: Dialect, name: &st
     };
     let known = known(live, key).await;
     match known.iter().find(|(_, model)| model.id == name) {
-        Some((provider, model)) => reply::json(entry(dialect, provider, model).to_string().into_bytes()),
+        Some((provider, model)) => reply::json(entry(dialect, provider, model).to_string().into()),
         None => {
             let message = format!("there is no model {name} here; GET /v1/models lists those there are");
             reply::error(dialect, &Failure::new(ErrorKind::ModelNotFound, message), None)

@@ -4,6 +4,8 @@
 //! router, `reply` and `stream` write what came of it in the caller's dialect.
 //! The router does the rest, as it does for those who use it as a library.
 
+mod admin;
+mod allowance;
 mod ask;
 mod body;
 mod connection;
@@ -35,6 +37,7 @@ use tokio::{
 };
 
 use crate::metrics::Scraped;
+pub use admin::Admin;
 use body::{Arriving, Room};
 pub use door::{Door, KeyError, VirtualKey};
 use places::Places;
@@ -49,6 +52,7 @@ struct Shared {
     /// For the bodies of requests.
     room: Room,
     scraped: Option<Scraped>,
+    admin: Arc<admin::Slot>,
 }
 
 /// What a reload replaces as a whole.
@@ -74,12 +78,13 @@ pub struct Handle {
 
 impl Handle {
     /// Answers with these from the next request on. Requests under way end as
-    /// they began.
+    /// they began. A key that keeps its name and its limits keeps what it has used.
     ///
     /// # Errors
     /// [`ServerError::OpenToAll`]; then nothing changes.
     pub fn reload(&self, router: Router, door: Door) -> Result<(), ServerError> {
         check(self.address, &door)?;
+        let door = door.in_place_of(&self.shared.live().door);
         let live = Arc::new(Live { router, door });
         *self.shared.live.write().unwrap_or_else(PoisonError::into_inner) = live;
         Ok(())
@@ -158,7 +163,13 @@ impl Server {
         Ok(Self {
             listener,
             address,
-            shared: Arc::new(Shared { live, settings, room: Room::new(settings.max_bodies), scraped: None }),
+            shared: Arc::new(Shared {
+                live,
+                settings,
+                room: Room::new(settings.max_bodies),
+                scraped: None,
+                admin: Arc::default(),
+            }),
         })
     }
 
@@ -167,7 +178,8 @@ impl Server {
     pub fn with_metrics(self, scraped: Scraped) -> Self {
         let live = RwLock::new(self.shared.live());
         let (settings, room) = (self.shared.settings, self.shared.room.clone());
-        let shared = Shared { live, settings, room, scraped: Some(scraped) };
+        let admin = Arc::clone(&self.shared.admin);
+        let shared = Shared { live, settings, room, scraped: Some(scraped), admin };
         Self { shared: Arc::new(shared), ..self }
     }
 
@@ -225,6 +237,9 @@ impl Server {
 async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Response<Reply> {
     let (head, body) = request.into_parts();
     let live = shared.live();
+    if let Some(answered) = shared.admin.answer(&live.router, &head) {
+        return answered;
+    }
     let coding = head.headers.get(header::CONTENT_ENCODING).cloned();
     let body = Arriving { incoming: body, coding, room: shared.room.clone() };
     match paths::target(&head) {

@@ -115,8 +115,8 @@ pub(super) fn metrics(text: String) -> Response<Reply> {
     response
 }
 
-pub(super) fn json(body: Vec<u8>) -> Response<Reply> {
-    let mut response = Response::new(Reply::Whole(Some(body.into())));
+pub(super) fn json(body: Bytes) -> Response<Reply> {
+    let mut response = Response::new(Reply::Whole(Some(body)));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
@@ -125,7 +125,7 @@ pub(super) fn json(body: Vec<u8>) -> Response<Reply> {
 pub(super) fn error(dialect: Dialect, failure: &Failure, id: Option<RequestId>) -> Response<Reply> {
     let id = id.map(|id| id.to_string());
     let EncodedError { status, body } = encode_error(dialect, failure, id.as_deref());
-    let mut response = json(body);
+    let mut response = json(body.into());
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
     if let Some(wait) = failure.retry_after {
         // Never shortened.

@@ -18,19 +18,29 @@ pub(super) fn carried(signature: &Signature, dialect: Dialect) -> String {
     }
 }
 
-/// Gives every signature in a conversation back to whose it is.
-pub fn restore(request: &mut Request) {
+/// Gives every signature in a conversation back to whose it is. Whether there
+/// was none of another's, and no reasoning without a signature, which may be:
+/// only then does the provider of the caller's dialect understand the request as
+/// it was written.
+pub fn restore(request: &mut Request) -> bool {
+    let mut all_its_own = true;
     for block in request.messages.iter_mut().flat_map(|message| &mut message.content) {
         let signature = match block {
             Block::Text(text) => &mut text.signature,
-            Block::Thinking(thinking) => &mut thinking.signature,
+            Block::Thinking(thinking) => {
+                let signed = thinking.signature.as_ref().is_some_and(|signature| !signature.value.is_empty());
+                all_its_own &= signed;
+                &mut thinking.signature
+            }
             Block::ToolCall(call) => &mut call.signature,
             _ => continue,
         };
         if let Some(own) = signature.as_ref().and_then(|signature| own(&signature.value)) {
             *signature = Some(own);
+            all_its_own = false;
         }
     }
+    all_its_own
 }
 
 fn own(value: &str) -> Option<Signature> {
@@ -69,7 +79,7 @@ mod tests {
                 };
                 let message = Message::new(Role::Assistant, vec![Block::Thinking(thinking)]);
                 let mut request = Request::new("m").message(message);
-                restore(&mut request);
+                assert_eq!(restore(&mut request), of == carrier);
                 let Block::Thinking(thinking) = &request.messages[0].content[0] else { panic!("thinking") };
                 assert_eq!(thinking.signature.as_ref(), Some(&signature));
             }

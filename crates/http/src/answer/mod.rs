@@ -132,6 +132,17 @@ impl StreamEncoder {
     }
 }
 
+/// Ends a stream in an error that was not written by a [`StreamEncoder`], but
+/// forwarded as its provider wrote it.
+pub fn encode_break(dialect: Dialect, failure: &Failure, out: &mut Vec<u8>) {
+    let body = || encode_error(dialect, failure, None).body;
+    match dialect {
+        Dialect::Anthropic => frame_raw(out, Some("error"), &body()),
+        Dialect::Gemini | Dialect::OpenAiChat => frame_raw(out, None, &body()),
+        Dialect::OpenAiResponses => openai_responses::break_off(failure, out),
+    }
+}
+
 /// Writes one server-sent event.
 fn frame(out: &mut Vec<u8>, name: Option<&str>, data: &impl Serialize) {
     begin_frame(out, name);

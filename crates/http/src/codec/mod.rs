@@ -19,7 +19,8 @@
 //! compiler to the matches on it. `openai_responses` is the plainest to start
 //! from. What all of them share:
 //!
-//! - to write: `endpoint` (where to send), `post` (how), `writer` (losses, and
+//! - to write: `endpoint` (where to send), `post` (how), `forward` (what needs
+//!   no writing) and `kept` (what needs none on its way back), `writer` (losses, and
 //!   what is written back as it came), `cache`;
 //! - to read: `object` (fields are taken one by one, the rest is kept), `path`
 //!   (where in a request something is), `text` (strings that stay where they
@@ -30,7 +31,9 @@ mod anthropic;
 mod cache;
 mod endpoint;
 mod failure;
+mod forward;
 mod gemini;
+mod kept;
 mod object;
 mod openai_chat;
 mod openai_responses;
@@ -75,13 +78,17 @@ pub struct Encoded {
     pub losses: Vec<Loss>,
 }
 
-/// Writes the HTTP request for one call.
+/// Writes the HTTP request for one call, or sends on the one its caller wrote
+/// ([`Request::original`]).
 ///
 /// # Errors
 /// [`ErrorKind::Unsupported`], naming the field, for the first loss beyond
 /// what [`Request::losses`] allows; [`ErrorKind::InvalidRequest`] for what
 /// makes no sense anywhere.
 pub fn encode(endpoint: &Endpoint, call: Call<'_>) -> Result<Encoded, Failure> {
+    if let Some(forwarded) = forward::forward(endpoint, call) {
+        return Ok(forwarded);
+    }
     match endpoint.dialect() {
         Dialect::Anthropic => anthropic::request::encode(endpoint, call),
         Dialect::Gemini => gemini::request::encode(endpoint, call),

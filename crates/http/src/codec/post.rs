@@ -18,11 +18,22 @@ pub(super) fn json(
     let invalid = |message| Failure::new(ErrorKind::InvalidRequest, message);
     let body = serde_json::to_vec(body)
         .map_err(|source| invalid("the request cannot be written as JSON").with_source(source))?;
+    bytes(url, headers, stream, body.into())
+}
+
+/// The same of a body that is JSON already.
+pub(super) fn bytes(
+    url: String,
+    headers: HeaderMap,
+    stream: bool,
+    body: Bytes,
+) -> Result<http::Request<Bytes>, Failure> {
+    let invalid = |message| Failure::new(ErrorKind::InvalidRequest, message);
     let accept = if stream { "text/event-stream" } else { "application/json" };
     let mut request = http::Request::builder()
         .method(Method::POST)
         .uri(url)
-        .body(Bytes::from(body))
+        .body(body)
         .map_err(|source| invalid("the provider's address cannot be requested").with_source(source))?;
     *request.headers_mut() = headers;
     request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

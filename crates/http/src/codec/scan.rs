@@ -7,6 +7,8 @@
 //! an event takes `serde_json` most of the time an event has
 //! (`benches/benches/codec.rs`).
 
+use std::ops::Range;
+
 use memchr::{memchr, memchr2};
 
 use super::text::Text;
@@ -88,11 +90,17 @@ impl<'a> Scan<'a> {
         self.skip_at(0)
     }
 
-    /// Passes over a value, and gives it as it is.
-    pub(super) fn raw(&mut self) -> Option<&'a str> {
+    /// Passes over a value, and says where it is.
+    pub(super) fn range(&mut self) -> Option<Range<usize>> {
         let start = self.at_value()?;
         self.skip()?;
-        self.text.get(start..self.at)
+        Some(start..self.at)
+    }
+
+    /// Passes over a value, and gives it as it is.
+    pub(super) fn raw(&mut self) -> Option<&'a str> {
+        let place = self.range()?;
+        self.text.get(place)
     }
 
     /// A whole number without a sign.

@@ -8,7 +8,7 @@ use leverframe_core::{
     model::{Dialect, StreamEvent},
 };
 
-use super::{anthropic, gemini, openai_chat, openai_responses};
+use super::{anthropic, gemini, kept::Kept, openai_chat, openai_responses};
 use crate::sse::{self, SseError};
 
 /// Decodes a streamed answer: bytes in, [`StreamEvent`]s out.
@@ -26,6 +26,8 @@ pub struct StreamDecoder {
     failure: Option<Failure>,
     /// Nothing more is read: the answer has ended, or broken off.
     over: bool,
+    /// The bytes as they came, where someone wants them.
+    kept: Option<Kept>,
 }
 
 /// One dialect's reading of server-sent events.
@@ -60,11 +62,55 @@ impl StreamDecoder {
                 DialectDecoder::OpenAiResponses(openai_responses::stream::Reader::default())
             }
         };
-        Self { sse: sse::Decoder::new(limits), dialect, ready: VecDeque::new(), failure: None, over: false }
+        Self {
+            sse: sse::Decoder::new(limits),
+            dialect,
+            ready: VecDeque::new(),
+            failure: None,
+            over: false,
+            kept: None,
+        }
+    }
+
+    /// Keeps the bytes as well, for [`take_original`](Self::take_original) to take.
+    /// From before the first [`push`](Self::push) on; later calls change how much
+    /// is kept. Beyond `most` bytes it is given up.
+    #[must_use]
+    pub fn keeping(mut self, most: usize) -> Self {
+        match &mut self.kept {
+            Some(kept) => kept.set_most(most),
+            None => self.kept = Some(Kept::new(most)),
+        }
+        self
+    }
+
+    /// Gives up keeping the bytes.
+    pub fn forget(&mut self) {
+        self.kept = None;
+    }
+
+    /// Whether every byte that was pushed is kept until it is taken.
+    pub fn keeps(&self) -> bool {
+        self.kept.is_some()
+    }
+
+    /// Adds to `into` the bytes of all events that were read without an error
+    /// and not taken yet, with what is between them. Of an event that is not
+    /// whole nothing is taken.
+    pub fn take_original(&mut self, into: &mut Vec<u8>) {
+        if let Some(kept) = &mut self.kept {
+            kept.take(into);
+        }
     }
 
     /// Hands over the next bytes of the body.
     pub fn push(&mut self, chunk: Bytes) {
+        if let Some(kept) = &mut self.kept
+            && !self.over
+            && !kept.push(chunk.clone())
+        {
+            self.kept = None;
+        }
         self.sse.push(chunk);
     }
 
@@ -90,7 +136,10 @@ impl StreamDecoder {
                 return Ok(None);
             }
             let read = match self.sse.next_item() {
-                Ok(None) => return Ok(None),
+                Ok(None) => {
+                    self.note_place();
+                    return Ok(None);
+                }
                 Ok(Some(item)) => self.dialect.reader().read(item, &mut self.ready),
                 Err(error) => Err(broken_framing(error)),
             };
@@ -114,14 +163,31 @@ impl StreamDecoder {
                     return self.note(end);
                 }
             };
-            self.note(read);
+            // Without its blank line an event is whole only if the answer is.
+            if let Err(failure) = read {
+                self.broke(failure);
+            }
         }
     }
 
     fn note(&mut self, outcome: Result<(), Failure>) {
-        if let Err(failure) = outcome {
-            self.over = true;
-            self.failure = Some(failure);
+        match outcome {
+            Ok(()) => self.note_place(),
+            Err(failure) => self.broke(failure),
+        }
+    }
+
+    fn broke(&mut self, failure: Failure) {
+        self.over = true;
+        self.failure = Some(failure);
+    }
+
+    /// Everything up to here may be taken, unless an event is open.
+    fn note_place(&mut self) {
+        if let Some(kept) = &mut self.kept
+            && self.sse.is_between_events()
+        {
+            kept.read_up_to(self.sse.unread());
         }
     }
 }

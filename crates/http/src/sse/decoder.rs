@@ -105,6 +105,18 @@ impl Decoder {
         self.read().map_err(|error| self.fail(error))
     }
 
+    /// Whether no event is open: what was read so far ends with one, or with
+    /// something that belongs to none.
+    pub fn is_between_events(&self) -> bool {
+        self.failed.is_none() && self.partial.is_empty() && self.pending.is_empty()
+    }
+
+    /// Bytes that were pushed and not looked at yet.
+    pub fn unread(&self) -> usize {
+        let waiting: usize = self.waiting.iter().map(Bytes::len).sum();
+        self.chunk.len().saturating_sub(self.at).saturating_add(waiting)
+    }
+
     /// Says that the input has ended, and takes out what is left, item by item,
     /// until `None`: items not pulled yet, then an unfinished line, then the
     /// open event, marked as truncated.

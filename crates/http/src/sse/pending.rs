@@ -27,6 +27,11 @@ pub(super) struct Pending {
 }
 
 impl Pending {
+    /// Whether there is nothing of an event yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.event.is_none() && matches!(self.data, Data::None)
+    }
+
     /// Sets the name. An empty one means none, as in the standard.
     ///
     /// # Errors

@@ -57,10 +57,19 @@ pub(super) struct Exchange<'a> {
 /// What an exchange has brought.
 #[expect(clippy::large_enum_variant, reason = "moved once per exchange")]
 pub(crate) enum Came<V: Visibility = Unseen> {
-    /// A whole answer. Where a stream was asked for, with its events.
-    Whole(Lifecycle<Completed, V>, Vec<StreamEvent>),
+    /// A whole answer.
+    Whole(Whole<V>),
     /// The beginning of an answer, up to its first content.
     Begun(Begun<V>),
+}
+
+/// A whole answer.
+pub(crate) struct Whole<V: Visibility> {
+    pub(crate) completed: Lifecycle<Completed, V>,
+    /// Where a stream was asked for.
+    pub(crate) events: Vec<StreamEvent>,
+    /// The body, where it is wanted as it came and no stream was asked for.
+    pub(crate) original: Option<Bytes>,
 }
 
 /// An answer that has begun.
@@ -104,18 +113,21 @@ impl Exchange<'_> {
         };
         let id = codec::provider_request_id(dialect, head.headers());
         sent.named(id.clone());
+        let keeps = sent.request().original.as_ref().is_some_and(|original| original.dialect == dialect);
         if self.streamed && is_event_stream(&head) {
-            return self.first_content(sent, sent_at, head, id).await;
+            return self.first_content(sent, sent_at, head, id, keeps).await;
         }
         match self.whole(dialect, head).await {
-            Ok(mut response) => {
+            Ok((mut response, body)) => {
                 response.usage = usage::of_response(sent.route(), &sent.request(), &response);
                 let mut events = if self.streamed { StreamEvent::replay(&response) } else { Vec::new() };
                 let mut renumber = Renumber::new(V::SEEN);
                 events.iter_mut().for_each(|event| renumber.apply(event));
                 let at = self.inner.now();
                 self.state.latency(self.streamed).record(at.since(sent_at), at);
-                Ok(Came::Whole(sent.on(ReceiveResponse { response, at }), events))
+                let original = (keeps && !self.streamed).then_some(body);
+                let completed = sent.on(ReceiveResponse { response, at });
+                Ok(Came::Whole(Whole { completed, events, original }))
             }
             Err(failure) => Err(self.refused(sent, sent_at, failure)),
         }
@@ -164,14 +176,14 @@ impl Exchange<'_> {
         }
     }
 
-    async fn whole(&self, dialect: Dialect, head: Head) -> Result<Response, Failure> {
+    async fn whole(&self, dialect: Dialect, head: Head) -> Result<(Response, Bytes), Failure> {
         let (head, body) = head.into_parts();
         let body = body.collect(usize::MAX).await.map_err(|error| self.failure(error))?;
         let response = codec::decode(dialect, &head.headers, &body)
             .map_err(|failure| failure.with_status(head.status.as_u16()))?;
         match no_answer(&response.finish, response.finish_raw.as_deref().unwrap_or_default()) {
             Some(failure) if response.content.is_empty() => Err(failure.with_status(head.status.as_u16())),
-            _ => Ok(response),
+            _ => Ok((response, body)),
         }
     }
 
@@ -183,11 +195,15 @@ impl Exchange<'_> {
         sent_at: Timestamp,
         head: Head,
         provider_request_id: Option<String>,
+        keeps: bool,
     ) -> Result<Came<V>, Broken<V>> {
         let settings = self.inner.settings.streams;
         let mut body = head.into_body();
         let route = Arc::clone(sent.route());
         let mut decoder = StreamDecoder::new(route.dialect, settings.limits);
+        if keeps && !self.buffered {
+            decoder = decoder.keeping(settings.hold_back_bytes);
+        }
         let mut renumber = Renumber::new(V::SEEN);
         let mut held = HeldBack::Nothing(sent);
         let mut events = Vec::new();
@@ -221,7 +237,7 @@ impl Exchange<'_> {
                     if self.buffered {
                         events = StreamEvent::replay(completed.response());
                     }
-                    return Ok(Came::Whole(completed, events));
+                    return Ok(Came::Whole(Whole { completed, events, original: None }));
                 }
             };
             if content && !bounds.begun {

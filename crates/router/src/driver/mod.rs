@@ -41,7 +41,7 @@ use crate::{
 use attempt::Trial;
 use exchange::Exchange;
 
-pub(crate) use exchange::{Begun, Came, inside};
+pub(crate) use exchange::{Begun, Came, Whole, inside};
 pub(crate) use renumber::Renumber;
 pub(crate) use resume::{Onward, Resumed, may_resume, resume};
 pub(crate) use usage::settle;
@@ -69,10 +69,12 @@ pub(crate) async fn send(inner: &Arc<Inner>, request: Request) -> Result<Answer,
     let answering = async {
         let Reached { came, deadline, onward } = drive(inner, request, false).await?;
         match came {
-            Came::Whole(completed, _) => Ok(answer(inner, completed)),
+            Came::Whole(Whole { completed, original, .. }) => {
+                Ok(answer(inner, completed).with_original(original))
+            }
             // Only streams begin; should that change, their end is what was asked for.
             Came::Begun(begun) => {
-                let live = Live::new(begun.commit(), deadline, onward);
+                let live = Live::new(begun.commit(), deadline, onward, &inner.settings.streams.limits);
                 ResponseStream::begun(Arc::clone(inner), live).collect().await
             }
         }
@@ -86,9 +88,11 @@ pub(crate) async fn stream(inner: &Arc<Inner>, request: Request) -> Result<Respo
     let beginning = async {
         let Reached { came, deadline, onward } = drive(inner, request, true).await?;
         match came {
-            Came::Whole(completed, events) => Ok(ResponseStream::whole(answer(inner, completed), events)),
+            Came::Whole(Whole { completed, events, .. }) => {
+                Ok(ResponseStream::whole(answer(inner, completed), events))
+            }
             Came::Begun(begun) => {
-                let live = Live::new(begun.commit(), deadline, onward);
+                let live = Live::new(begun.commit(), deadline, onward, &inner.settings.streams.limits);
                 Ok(ResponseStream::begun(Arc::clone(inner), live))
             }
         }

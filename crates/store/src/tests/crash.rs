@@ -13,7 +13,7 @@ use leverframe_core::record::Recorder;
 use tokio::time::Instant;
 
 use super::sample::Sample;
-use crate::{Durability, Log, Query, Settings, State};
+use crate::{Durability, Log, Query, Reader, Settings, State, StoreError};
 
 /// Set in the process that is killed: the file it writes to.
 const VICTIM: &str = "LEVERFRAME_TEST_VICTIM";
@@ -83,6 +83,8 @@ fn nothing_that_was_acknowledged_is_lost_and_nothing_is_settled_twice() {
             }
         }
         victim.wait().expect("ended");
+        let read_only = Reader::open(&path).err();
+        assert!(matches!(read_only, None | Some(StoreError::Unclosed)), "{read_only:?}");
         let began = Instant::now();
         let log = Log::open(&path).expect("opens");
         slowest = slowest.max(began.elapsed());

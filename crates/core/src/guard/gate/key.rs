@@ -4,7 +4,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::lock;
 use crate::{
-    guard::{ConfigError, GuardMemory, HealthConfig, Limits, Scope, Watcher, health::Bench, limit::LimitSet},
+    guard::{
+        ConfigError, GuardMemory, HealthConfig, LimitStatus, Limits, Scope, Watcher, health::Bench,
+        limit::LimitSet,
+    },
     time::Timestamp,
 };
 
@@ -46,6 +49,12 @@ impl KeyGuard {
     #[must_use]
     pub fn with_watcher(self, watcher: Arc<dyn Watcher>) -> Self {
         Self { watcher: Some(watcher), ..self }
+    }
+
+    /// The key's limits and counts at `now`.
+    pub fn limits(&self, now: Timestamp) -> Vec<LimitStatus> {
+        let key = self.lock();
+        key.limits.status(key.limits.time(now)).collect()
     }
 
     /// What the next process must know of the key.

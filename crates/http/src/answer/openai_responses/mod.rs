@@ -249,15 +249,25 @@ impl Stream {
 
     pub(super) fn fail(&mut self, failure: &Failure, out: &mut Vec<u8>) {
         self.begin(out);
-        let (r#type, code) = openai_type(failure.kind);
-        let (code, message) = (code.unwrap_or(r#type), failure.message.as_str());
-        let error = StreamError { r#type, code, message, param: None };
-        write(&mut self.number, Event::Error { error }, out);
+        let (code, message) = error(failure, &mut self.number, out);
         let (model, usage) = (self.model.as_deref(), UsageBody::of(&self.usage));
         let error = Some(ErrorBody { code, message });
         let response = body(&self.told, &self.id, model, "failed", &self.pieces, usage, None, error);
         write(&mut self.number, Event::Failed { response }, out);
     }
+}
+
+/// Writes the event, and says its code and message.
+fn error<'a>(failure: &'a Failure, number: &mut u64, out: &mut Vec<u8>) -> (&'a str, &'a str) {
+    let (r#type, code) = openai_type(failure.kind);
+    let (code, message) = (code.unwrap_or(r#type), failure.message.as_str());
+    write(number, Event::Error { error: StreamError { r#type, code, message, param: None } }, out);
+    (code, message)
+}
+
+/// Ends a stream that someone else has written, whose numbers are not known.
+pub(super) fn break_off(failure: &Failure, out: &mut Vec<u8>) {
+    error(failure, &mut 0, out);
 }
 
 fn write(number: &mut u64, event: Event<'_>, out: &mut Vec<u8>) {

@@ -33,7 +33,7 @@ pub(super) const DEFAULT_MAX_TOKENS: u32 = 4096;
 
 /// The version that is asked for unless another is configured (API reference,
 /// versioning).
-pub(super) const VERSION: &str = "2023-06-01";
+pub(in crate::codec) const VERSION: &str = "2023-06-01";
 
 /// The first version of the API without sampling settings.
 const WITHOUT_SAMPLING: &str = "2026-10-21";
@@ -65,7 +65,7 @@ pub(in crate::codec) fn encode(endpoint: &Endpoint, call: Call<'_>) -> Result<En
     Ok(Encoded { request, losses: writer.into_losses() })
 }
 
-pub(super) fn add_headers(
+pub(in crate::codec) fn add_headers(
     request: &mut http::Request<Bytes>,
     version: &str,
     betas: &[String],

@@ -37,15 +37,19 @@ const MODELLED: [&str; 3] = ["contents", "systemInstruction", "tools"];
 pub(in crate::codec) fn encode(endpoint: &Endpoint, call: Call<'_>) -> Result<Encoded, Failure> {
     let mut writer = Writer::new(DIALECT, call.request.losses);
     let body = body(call.request, endpoint.is_vertex(), &mut writer)?;
-    let operation = if call.stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
-    let url = endpoint.url(call.model, &path(endpoint, call.model, operation));
+    let url = endpoint.url(call.model, &path(endpoint, call.model, operation(call.stream)));
     let request = post::json(url, endpoint.headers(), call.stream, &body)?;
     Ok(Encoded { request, losses: writer.into_losses() })
 }
 
+/// The operation that answers.
+pub(in crate::codec) fn operation(stream: bool) -> &'static str {
+    if stream { "streamGenerateContent?alt=sse" } else { "generateContent" }
+}
+
 /// The path of an operation on a model. Gemini's own list of models calls them
 /// `models/...`.
-pub(super) fn path(endpoint: &Endpoint, model: &str, operation: &str) -> String {
+pub(in crate::codec) fn path(endpoint: &Endpoint, model: &str, operation: &str) -> String {
     let model = path_segment(model.strip_prefix("models/").unwrap_or(model));
     match endpoint.version().unwrap_or(VERSION) {
         "" => format!("/models/{model}:{operation}"),
