@@ -247,7 +247,7 @@ async fn a_stream_without_room_is_given_up_and_its_provider_let_go() {
         idle_within: PATIENCE * 5,
         ..settings()
     };
-    let (gateway, _provider) = Gateway::over_with(within, provider).await;
+    let (gateway, _provider) = Gateway::over_with(within, PATIENCE, provider).await;
     let memory = Growth::from_now();
     // SETTINGS_INITIAL_WINDOW_SIZE: none, and room for a little.
     for window in [0_u32, 20_000] {

@@ -65,11 +65,15 @@ impl Gateway {
         F: Future<Output = ()> + Send + 'static,
     {
         let settings = Settings { write_within: Duration::from_secs(5), ..settings() };
-        Self::over_with(settings, provider).await
+        Self::over_with(settings, Duration::from_secs(1), provider).await
     }
 
-    /// The same with other settings.
-    pub(crate) async fn over_with<T, F>(settings: Settings, provider: T) -> (Self, JoinSet<()>)
+    /// The same with other settings, and another limit for a whole answer.
+    pub(crate) async fn over_with<T, F>(
+        settings: Settings,
+        limit: Duration,
+        provider: T,
+    ) -> (Self, JoinSet<()>)
     where
         T: Fn(TcpStream) -> F + Send + 'static,
         F: Future<Output = ()> + Send + 'static,
@@ -91,7 +95,7 @@ impl Gateway {
             .provider(Provider::anthropic("key").base_url(url))
             .attempts(1)
             .clocks(clocks)
-            .timeout(Duration::from_secs(1))
+            .timeout(limit)
             .transport(TransportConfig { max_body: 24 << 20, ..TransportConfig::default() });
         (Self::start(router.build().expect("valid"), settings, alone).await, running)
     }
