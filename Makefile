@@ -4,7 +4,7 @@ FUZZ_SECONDS ?= 60
 FUZZ_TARGETS = $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 PROMPT ?=
 
-.PHONY: demo test test-sdks simulate lint bench bench-gateway fuzz docs
+.PHONY: demo test test-sdks simulate hostile lint bench bench-gateway fuzz docs
 
 # Plays seven scenes against emulated providers: no key, no network.
 # make demo REAL=1 PROMPT="..." plays the first one against the real ones.
@@ -29,6 +29,11 @@ test-sdks:
 # traffic at 100 requests a second, an outage at 1000, in virtual time.
 simulate:
 	SIMULATE_FULL=1 cargo test --release -p leverframe-tests --test simulation -- --nocapture --test-threads 1
+
+# The attacks of `make test` at full scale: thousands of slow and silent
+# clients, as many as the limit of open files has room for.
+hostile:
+	HOSTILE_FULL=1 cargo test --release -p leverframe-tests --test hostile -- --nocapture --test-threads 1
 
 lint:
 	cargo fmt --all --check

@@ -68,7 +68,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Problem> {
     }
     let parts = Parts { metrics: Arc::new(Metrics::new()), log };
     let scraped = Scraped { metrics: Arc::clone(&parts.metrics), log: parts.log.clone() };
-    let (settings, admin) = (built.server, built.admin.clone());
+    let (settings, admin) = (within_files(built.server), built.admin.clone());
     let (router, door) = parts.make(built, None)?;
     let server = Server::bind(listen, router.clone(), door, settings).await;
     let server = server.map_err(|error| chain(&error))?.with_metrics(scraped).with_admin(admin);
@@ -91,6 +91,18 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Problem> {
     }
     Ok(ended)
 }
+
+/// The same with no more connections than there are files for. A request may
+/// take two: the client's connection and the provider's.
+fn within_files(settings: Settings) -> Settings {
+    // Most systems begin with fewer than a process may have.
+    let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(LEAST_FILES);
+    let connections = usize::try_from(files / 2).unwrap_or(usize::MAX);
+    Settings { connections: settings.connections.min(connections.max(1)), ..settings }
+}
+
+/// How many files a process may have open where nothing else is known.
+const LEAST_FILES: u64 = 1024;
 
 pub(crate) fn default_address() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 4141))

@@ -256,8 +256,10 @@ fn server(config: &Config) -> Settings {
     let (table, default) = (&config.gateway, Settings::default());
     Settings {
         max_body: table.max_body.unwrap_or(default.max_body),
+        max_bodies: table.max_bodies.unwrap_or(default.max_bodies),
         body_within: table.body_within.map_or(default.body_within, |span| span.0),
         write_within: table.write_within.map_or(default.write_within, |span| span.0),
+        idle_within: table.idle_within.map_or(default.idle_within, |span| span.0),
         drain_within: table.drain_within.map_or(default.drain_within, |span| span.0),
         connections: table.connections.unwrap_or(default.connections),
         ..default

@@ -37,10 +37,14 @@ pub struct GatewayTable {
     pub listen: Option<SocketAddr>,
     /// Most bytes of a request's body.
     pub max_body: Option<usize>,
+    /// Most bytes of all requests' bodies that are held at a time.
+    pub max_bodies: Option<usize>,
     /// How long a request's body may take to arrive.
     pub body_within: Option<Span>,
     /// How long a client may leave what is sent to it unread.
     pub write_within: Option<Span>,
+    /// How long a connection is kept on which nothing is asked.
+    pub idle_within: Option<Span>,
     /// How long requests have to end when the server does.
     pub drain_within: Option<Span>,
     /// Most connections at a time.

@@ -3,7 +3,6 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header, request::Parts};
-use hyper::body::Incoming;
 use leverframe_router::{
     Answer, Dialect, Error, ErrorKind, Failure, Field, Json, Losses, Original, Request, RequestId,
     ResponseStream,
@@ -13,7 +12,7 @@ use leverframe_router::{
 use super::{
     Live, Settings,
     allowance::{self, Taken},
-    body,
+    body::{self, Arriving},
     door::{self, VirtualKey},
     paths::Asking,
     reply::{self, Reply},
@@ -27,7 +26,7 @@ pub(super) async fn answer(
     settings: &Settings,
     head: &Parts,
     asking: Asking,
-    incoming: Incoming,
+    incoming: Arriving,
 ) -> Response<Reply> {
     let dialect = asking.dialect;
     let Put { asked, form, taken } = match read(live, settings, head, asking, incoming).await {
@@ -97,7 +96,7 @@ pub(super) async fn count(
     head: &Parts,
     dialect: Dialect,
     model: Option<String>,
-    incoming: Incoming,
+    incoming: Arriving,
 ) -> Response<Reply> {
     let asking = Asking { dialect, model, stream: false, array: false };
     let asked = match read_counted(live, settings, head, asking, incoming).await {
@@ -148,7 +147,7 @@ async fn read(
     settings: &Settings,
     head: &Parts,
     asking: Asking,
-    incoming: Incoming,
+    incoming: Arriving,
 ) -> Result<Put, Refused> {
     let key = live.door.enter(head)?;
     let bytes = whole_body(settings, incoming).await?;
@@ -167,7 +166,7 @@ async fn read_counted(
     settings: &Settings,
     head: &Parts,
     asking: Asking,
-    incoming: Incoming,
+    incoming: Arriving,
 ) -> Result<Asked, Refused> {
     let key = live.door.enter(head)?;
     let bytes = whole_body(settings, incoming).await?;
@@ -192,7 +191,7 @@ fn generate_content_request(bytes: &[u8]) -> Option<Vec<u8>> {
     serde_json::to_vec(&inner).ok()
 }
 
-async fn whole_body(settings: &Settings, incoming: Incoming) -> Result<bytes::Bytes, Refused> {
+async fn whole_body(settings: &Settings, incoming: Arriving) -> Result<bytes::Bytes, Refused> {
     let read = body::read(incoming, settings).await;
     read.map_err(|(status, failure)| Refused { status: Some(status), failure })
 }

@@ -8,12 +8,16 @@ mod admin;
 mod allowance;
 mod ask;
 mod body;
+mod connection;
 mod door;
 mod list;
 mod paths;
+mod places;
 mod reply;
+mod settings;
 mod socket;
 mod stream;
+mod streams;
 
 use std::{
     future::Future,
@@ -23,64 +27,30 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use http::{Request, Response};
-use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
-};
+use http::{Request, Response, header};
+use hyper::body::Incoming;
 use leverframe_router::{Dialect, Router};
 use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    net::{TcpListener, TcpSocket},
+    sync::watch,
     task::JoinSet,
 };
 
 use crate::metrics::Scraped;
 pub use admin::Admin;
+use body::{Arriving, Room};
 pub use door::{Door, KeyError, VirtualKey};
+use places::Places;
 use reply::Reply;
-use socket::Socket;
-
-/// How the server treats its clients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// Most bytes of a request's body.
-    pub max_body: usize,
-    /// Most bytes of a request's head.
-    pub max_head: usize,
-    /// How long a request's head may take to arrive.
-    pub head_within: Duration,
-    /// How long its body may take.
-    pub body_within: Duration,
-    /// How long a client may leave what is sent to it unread.
-    pub write_within: Duration,
-    /// How long requests have to end when the server does.
-    pub drain_within: Duration,
-    /// Most connections at a time. More wait to be accepted.
-    pub connections: usize,
-}
-
-impl Default for Settings {
-    /// 32 MiB, 64 KiB, 10 s, 60 s, 60 s, 30 s, 20 000.
-    fn default() -> Self {
-        Self {
-            max_body: 32 << 20,
-            max_head: 64 << 10,
-            head_within: Duration::from_secs(10),
-            body_within: Duration::from_secs(60),
-            write_within: Duration::from_secs(60),
-            drain_within: Duration::from_secs(30),
-            connections: 20_000,
-        }
-    }
-}
+pub use settings::Settings;
 
 /// What all connections share.
 #[derive(Debug)]
 struct Shared {
     live: RwLock<Arc<Live>>,
     settings: Settings,
+    /// For the bodies of requests.
+    room: Room,
     scraped: Option<Scraped>,
     admin: Arc<admin::Slot>,
 }
@@ -129,6 +99,23 @@ fn check(address: SocketAddr, door: &Door) -> Result<(), ServerError> {
     }
 }
 
+fn listen(address: SocketAddr, settings: &Settings) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // As the standard library does it: on Windows it means something else.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    // The sockets that are accepted inherit it.
+    socket.set_send_buffer_size(settings.send_buffer)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Most connections that wait to be accepted.
+const BACKLOG: u32 = 1024;
+
 /// A server that listens.
 #[derive(Debug)]
 pub struct Server {
@@ -171,22 +158,28 @@ impl Server {
         settings: Settings,
     ) -> Result<Self, ServerError> {
         check(address, &door)?;
-        let listener = TcpListener::bind(address).await;
-        let listener = listener.map_err(|error| ServerError::Listen { address, error })?;
+        let listener = listen(address, &settings).map_err(|error| ServerError::Listen { address, error })?;
         let live = RwLock::new(Arc::new(Live { router, door }));
         Ok(Self {
             listener,
             address,
-            shared: Arc::new(Shared { live, settings, scraped: None, admin: Arc::default() }),
+            shared: Arc::new(Shared {
+                live,
+                settings,
+                room: Room::new(settings.max_bodies),
+                scraped: None,
+                admin: Arc::default(),
+            }),
         })
     }
 
     /// Tells Prometheus, at `/metrics`, what `scraped` counted.
     #[must_use]
     pub fn with_metrics(self, scraped: Scraped) -> Self {
-        let (live, settings) = (RwLock::new(self.shared.live()), self.shared.settings);
+        let live = RwLock::new(self.shared.live());
+        let (settings, room) = (self.shared.settings, self.shared.room.clone());
         let admin = Arc::clone(&self.shared.admin);
-        let shared = Shared { live, settings, scraped: Some(scraped), admin };
+        let shared = Shared { live, settings, room, scraped: Some(scraped), admin };
         Self { shared: Arc::new(shared), ..self }
     }
 
@@ -208,75 +201,38 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let Self { listener, shared, .. } = self;
         let settings = shared.settings;
-        let (graceful, places) = (GracefulShutdown::new(), Arc::new(Semaphore::new(settings.connections)));
-        let builder = Arc::new(builder(&settings));
+        let (places, builder) = (Places::new(settings.connections), Arc::new(connection::builder(&settings)));
+        let (stopping, stopped) = watch::channel(false);
         let mut connections = JoinSet::new();
         let mut stop = std::pin::pin!(stop);
         loop {
             let accepted = async {
-                // Never closed.
-                let place = Arc::clone(&places).acquire_owned().await;
-                (place, listener.accept().await)
+                match listener.accept().await {
+                    Ok((stream, _)) => Some((stream, places.take().await)),
+                    Err(_) => None,
+                }
             };
-            let (place, accepted) = tokio::select! {
+            let accepted = tokio::select! {
                 accepted = accepted => accepted,
                 () = &mut stop => break,
             };
             while connections.try_join_next().is_some() {}
-            let Ok((socket, _)) = accepted else {
+            let Some((stream, place)) = accepted else {
                 // No file is left to open it with, say: others have to end first.
+                places.free_one();
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 continue;
             };
             let (shared, builder) = (Arc::clone(&shared), Arc::clone(&builder));
-            let watcher = graceful.watcher();
-            connections.spawn(async move {
-                let service = service_fn(move |request| {
-                    let shared = Arc::clone(&shared);
-                    // Boxed: it is large, and a connection is kept for longer than it takes.
-                    let answer = Box::pin(answer(shared, request));
-                    async move { Ok::<_, std::convert::Infallible>(answer.await) }
-                });
-                let socket = TokioIo::new(prepared(socket, &settings));
-                let connection = builder.serve_connection(socket, service);
-                // What went wrong with a connection was its client's to hear.
-                let _ = watcher.watch(connection.into_owned()).await;
-                drop(place);
-            });
+            connections.spawn(connection::serve(shared, builder, stream, place, stopped.clone()));
         }
         drop(listener);
-        let _ = tokio::time::timeout(settings.drain_within, graceful.shutdown()).await;
+        stopping.send_replace(true);
+        let ended = async { while connections.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(settings.drain_within, ended).await;
         connections.shutdown().await;
     }
 }
-
-fn prepared(socket: TcpStream, settings: &Settings) -> Socket {
-    // A small piece of a stream is not to wait for the next one.
-    let _ = socket.set_nodelay(true);
-    Socket::new(socket, settings.write_within)
-}
-
-fn builder(settings: &Settings) -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(settings.head_within)
-        .max_buf_size(settings.max_head.max(MIN_BUFFER));
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(MOST_STREAMS)
-        .max_header_list_size(u32::try_from(settings.max_head).unwrap_or(u32::MAX))
-        .keep_alive_interval(Some(Duration::from_secs(30)));
-    builder
-}
-
-/// The least hyper takes.
-const MIN_BUFFER: usize = 8_192;
-
-/// Most requests at a time on one HTTP/2 connection.
-const MOST_STREAMS: u32 = 250;
 
 async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Response<Reply> {
     let (head, body) = request.into_parts();
@@ -284,6 +240,8 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Response<Rep
     if let Some(answered) = shared.admin.answer(&live.router, &head) {
         return answered;
     }
+    let coding = head.headers.get(header::CONTENT_ENCODING).cloned();
+    let body = Arriving { incoming: body, coding, room: shared.room.clone() };
     match paths::target(&head) {
         Ok(paths::Target::Health) => reply::text("ok\n"),
         Ok(paths::Target::Ready) => reply::text("ready\n"),

@@ -105,7 +105,7 @@ impl Streamed {
                     }
                     // The task that reads hands over one chunk at a time: in its next turn it may
                     // have another one, and both go out together.
-                    if self.waited < TURNS {
+                    if self.gathered.len() < GATHERED && self.waited < TURNS {
                         self.waited += 1;
                         cx.waker().wake_by_ref();
                         return Poll::Pending;

@@ -78,6 +78,9 @@ pub struct TransportConfig {
     pub http2_keep_alive_timeout: Duration,
     /// Most bytes of one body, streamed or not.
     pub max_body: usize,
+    /// Most bytes of an answer's head; and most that are read ahead of a body
+    /// nobody asks for more of, as a stream whose reader is slow.
+    pub max_head: usize,
 }
 
 impl Default for TransportConfig {
@@ -89,6 +92,7 @@ impl Default for TransportConfig {
             http2_keep_alive_interval: Duration::from_secs(20),
             http2_keep_alive_timeout: Duration::from_secs(10),
             max_body: 64 << 20,
+            max_head: 64 << 10,
         }
     }
 }
@@ -179,6 +183,9 @@ impl Transport {
     }
 }
 
+/// The least hyper takes.
+const MIN_BUFFER: usize = 8_192;
+
 /// The client over any connector.
 fn client<C>(config: TransportConfig, connector: C) -> Client<Timed<C>, Full<Bytes>>
 where
@@ -190,6 +197,8 @@ where
         .pool_idle_timeout(config.pool_idle_timeout)
         .pool_max_idle_per_host(config.pool_max_idle_per_host)
         .retry_canceled_requests(false)
+        .http1_max_buf_size(config.max_head.max(MIN_BUFFER))
+        .http2_max_header_list_size(u32::try_from(config.max_head).unwrap_or(u32::MAX))
         .http2_keep_alive_interval(config.http2_keep_alive_interval)
         .http2_keep_alive_timeout(config.http2_keep_alive_timeout)
         .http2_keep_alive_while_idle(true)
