@@ -182,8 +182,10 @@ fn defaults() -> BTreeMap<String, String> {
     [
         ("gateway.listen", "`\"127.0.0.1:4141\"`".to_owned()),
         ("gateway.max_body", format!("`{}`", server.max_body)),
+        ("gateway.max_bodies", format!("`{}`", server.max_bodies)),
         ("gateway.body_within", time(server.body_within)),
         ("gateway.write_within", time(server.write_within)),
+        ("gateway.idle_within", time(server.idle_within)),
         ("gateway.drain_within", time(server.drain_within)),
         ("gateway.connections", format!("`{}`", server.connections)),
         ("log.enabled", "`true`".to_owned()),
