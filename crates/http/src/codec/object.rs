@@ -28,6 +28,9 @@ impl<'a> Object<'a> {
     /// [`ErrorKind::InvalidRequest`] naming the place when it is none.
     pub(super) fn parse(dialect: Dialect, at: Path<'_>, text: &'a str) -> Result<Self, Failure> {
         match serde_json::from_str::<Entries<'a>>(text) {
+            Ok(Entries(fields)) if fields.len() > MOST_FIELDS => {
+                Err(invalid(at, &format!("has more than {MOST_FIELDS} fields")))
+            }
             Ok(Entries(fields)) => Ok(Self { dialect, fields, kept: Vec::new() }),
             Err(source) => Err(invalid(at, "must be a JSON object").with_source(position(&source))),
         }
@@ -201,6 +204,10 @@ impl<'a> Object<'a> {
     }
 }
 
+/// Most fields of one object: each takes many times the memory of the few bytes
+/// it may be written in. No API has objects of its own with a tenth of them.
+const MOST_FIELDS: usize = 1_024;
+
 /// An object's fields in the order they come.
 struct Entries<'a>(Vec<(Text<'a>, &'a RawValue)>);
 
@@ -218,7 +225,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut fields = Vec::new();
                 while let Some(entry) = map.next_entry()? {
-                    fields.push(entry);
+                    // One more, so that it shows.
+                    if fields.len() <= MOST_FIELDS {
+                        fields.push(entry);
+                    }
                 }
                 Ok(Entries(fields))
             }
@@ -292,6 +302,18 @@ mod tests {
         let left = object.rest();
         let left: Vec<_> = left.iter().map(|field| (field.name.as_str(), field.value.as_str())).collect();
         assert_eq!(left, [("b", "1"), ("c", "[1,  2]")]);
+    }
+
+    #[test]
+    fn fields_without_end_are_refused() {
+        let object = |fields: usize| {
+            let fields: Vec<_> = (0..fields).map(|nth| format!("\"{nth}\":0")).collect();
+            format!("{{{}}}", fields.join(","))
+        };
+        let at = Path::ROOT.field("outer");
+        assert!(Object::parse(Dialect::Gemini, at, &object(MOST_FIELDS)).is_ok());
+        let failure = Object::parse(Dialect::Gemini, at, &object(MOST_FIELDS + 1)).err().expect("refused");
+        assert_eq!(failure.message, "outer: has more than 1024 fields");
     }
 
     #[test]
