@@ -13,6 +13,7 @@ mod remote;
 mod serve;
 mod show;
 mod stats;
+mod trace;
 
 use std::{path::PathBuf, process::ExitCode};
 

@@ -21,6 +21,7 @@ use crate::{
     configure::DEFAULT_FILE,
     reload::{self, Parts},
     show::Problem,
+    trace,
 };
 
 /// What `serve` may be asked for.
@@ -42,6 +43,8 @@ pub(crate) struct Arguments {
     /// Keep no log.
     #[arg(long, conflicts_with = "log")]
     no_log: bool,
+    #[command(flatten)]
+    trace: trace::TraceArguments,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Problem> {
@@ -51,6 +54,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Problem> {
     };
     let file = file(arguments.config.as_deref());
     let mut config = configuration(arguments.config.as_deref())?;
+    trace::begin(&arguments.trace, &config.trace);
     let listen = arguments.listen.or(config.gateway.listen).unwrap_or_else(default_address);
     config.log.file = arguments.log.clone().or(config.log.file);
     if arguments.no_log {

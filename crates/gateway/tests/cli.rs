@@ -97,6 +97,48 @@ struct Serving {
     url: String,
 }
 
+/// A gateway that says what happens is asked with a secret in every place, and
+/// what it said until it ended.
+fn said_while_serving(desk: &Desk, arguments: &[&str]) -> String {
+    let mut command = desk.command(&["serve", "--emulated", "--listen", "127.0.0.1:0", "--no-log"]);
+    let mut child = command.args(arguments).stderr(Stdio::piped()).spawn().expect("starts");
+    let mut said = BufReader::new(child.stderr.take().expect("piped"));
+    let mut line = String::new();
+    said.read_line(&mut line).expect("says where it is");
+    let address = line.trim().strip_prefix("leverframe listens on http://").expect("an address");
+    let body =
+        format!(r#"{{"model":"gpt-test","messages":[{{"role":"user","content":"my secret is {SECRET}"}}]}}"#);
+    let request = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {SECRET}\r\nx-api-key: {SECRET}\r\n\
+         connection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut socket = std::net::TcpStream::connect(address).expect("connects");
+    socket.write_all(request.as_bytes()).expect("sends");
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).expect("answers");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let _ = Command::new("kill").arg(child.id().to_string()).status();
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).expect("text");
+    child.wait().expect("ends");
+    assert!(!rest.contains(SECRET) && !rest.contains('\u{1b}'), "{rest}");
+    rest
+}
+
+#[test]
+fn a_request_is_one_line_in_the_trace_and_no_secret_is_in_it() {
+    let desk = Desk::new();
+    let said = said_while_serving(&desk, &["--trace", "info", "--trace-format", "json"]);
+    let lines: Vec<Value> = said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let [line] = lines.as_slice() else { panic!("{said}") };
+    assert_eq!(line["span"]["gen_ai.response.model"], "gpt-test", "{line}");
+    assert_eq!(line["span"]["leverframe.request.attempts"], 1, "{line}");
+    let said = said_while_serving(&desk, &["--trace", "info"]);
+    assert!(said.contains("gen_ai.response.model") && said.contains("time.busy"), "{said}");
+    assert!(!said_while_serving(&desk, &[]).contains("gen_ai"), "no line for each unless it is asked for");
+}
+
 impl Serving {
     fn start(desk: &Desk) -> Self {
         let mut command = desk.command(&["serve", "--emulated", "--listen", "127.0.0.1:0"]);

@@ -27,6 +27,8 @@ pub struct Config {
     pub keys: Vec<KeyTable>,
     /// What the operator may ask a running gateway.
     pub admin: AdminTable,
+    /// What the process says while it runs, on standard error.
+    pub trace: TraceTable,
 }
 
 /// The server.
@@ -215,4 +217,41 @@ pub struct AdminTable {
     /// SHA-256 of the operator's key in hexadecimal digits: see
     /// `leverframe keys new --admin`. Without it there is nothing at `/admin`.
     pub key_sha256: Option<String>,
+}
+
+/// What the process says while it runs, on standard error.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TraceTable {
+    /// How much: a line for each request and each attempt that failed (`info`),
+    /// for each attempt as well (`debug`).
+    pub level: Option<TraceLevel>,
+    /// As text, or as JSON with an object a line.
+    pub format: Option<TraceWord>,
+}
+
+/// How much is said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TraceLevel {
+    /// Nothing.
+    Off,
+    /// What somebody should look at.
+    #[default]
+    Warn,
+    /// Every request.
+    Info,
+    /// Every attempt.
+    Debug,
+}
+
+/// How it is said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TraceWord {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
 }

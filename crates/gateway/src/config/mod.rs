@@ -14,7 +14,7 @@ use std::{collections::BTreeSet, fmt, path::Path};
 pub use build::Built;
 pub use file::{
     AdminTable, Config, DurabilityWord, GatewayTable, KeyTable, LimitsTable, LogTable, ModelTable,
-    ProviderTable, Route, RouterTable,
+    ProviderTable, Route, RouterTable, TraceLevel, TraceTable, TraceWord,
 };
 use leverframe_router::Builder;
 pub use values::{Kind, PolicyWord, Span};
