@@ -72,12 +72,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Problem> {
     }
     let parts = Parts { metrics: Arc::new(Metrics::new()), log };
     let scraped = Scraped { metrics: Arc::clone(&parts.metrics), log: parts.log.clone() };
-    let (settings, admin) = (within_files(built.server), built.admin.clone());
+    let (settings, admin, tls) = (within_files(built.server), built.admin.clone(), built.tls.clone());
+    let scheme = if tls.is_some() { "https" } else { "http" };
     let (router, door) = parts.make(built, None)?;
     let server = Server::bind(listen, router.clone(), door, settings).await;
-    let server = server.map_err(|error| chain(&error))?.with_metrics(scraped).with_admin(admin);
+    let server = server.map_err(|error| chain(&error))?.with_metrics(scraped).with_admin(admin).with_tls(tls);
     let address = server.local_addr().map_err(|error| chain(&error))?;
-    greet(address, arguments.emulated, log_file.as_deref());
+    greet(&format!("{scheme}://{address}"), arguments.emulated, log_file.as_deref());
     let reloaded = (server.handle(), router);
     let reloads = async {
         match file {
@@ -137,13 +138,13 @@ pub(crate) fn emulated(config: &Config, emulator: &Emulator) -> Result<Built, Co
 
 /// Says where it is and how it is used. Goes to standard error: standard output
 /// is for what is asked for.
-fn greet(address: SocketAddr, emulated: bool, log: Option<&Path>) {
-    eprintln!("leverframe listens on http://{address}");
+fn greet(url: &str, emulated: bool, log: Option<&Path>) {
+    eprintln!("leverframe listens on {url}");
     if emulated {
         eprintln!("Answers come from emulated providers: any model name does, and nothing is real.");
     }
-    eprintln!("  OPENAI_BASE_URL=http://{address}/v1   ANTHROPIC_BASE_URL=http://{address}");
-    eprintln!("  GOOGLE_GEMINI_BASE_URL=http://{address}");
+    eprintln!("  OPENAI_BASE_URL={url}/v1   ANTHROPIC_BASE_URL={url}");
+    eprintln!("  GOOGLE_GEMINI_BASE_URL={url}");
     match log {
         None => eprintln!("No log is kept."),
         Some(path) => eprintln!("The log is in {0}: leverframe logs {0}", path.display()),

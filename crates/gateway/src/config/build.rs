@@ -11,7 +11,7 @@ use leverframe_router::{
 };
 
 use super::{Config, ConfigError, Kind, LimitsTable, ModelTable, ProviderTable, Route};
-use crate::server::{Admin, Door, Settings, VirtualKey};
+use crate::server::{Admin, Door, Settings, Tls, VirtualKey};
 
 /// What a configuration describes.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub struct Built {
     pub admin: Option<Admin>,
     /// How the server treats its clients.
     pub server: Settings,
+    /// Whether it speaks TLS with them.
+    pub tls: Option<Tls>,
     /// The log's file and settings. `None`: none is kept.
     pub log: Option<(PathBuf, LogSettings)>,
 }
@@ -71,6 +73,7 @@ pub(super) fn over(config: &Config, builder: Builder) -> Result<Built, ConfigErr
         door: door(config)?,
         admin: admin(config)?,
         server: server(config),
+        tls: tls(config)?,
         log: log(config),
     })
 }
@@ -250,6 +253,18 @@ fn admin(config: &Config) -> Result<Option<Admin>, ConfigError> {
     let key = config.admin.key_sha256.as_deref().map(|sha256| VirtualKey::from_sha256("admin", sha256));
     let key = key.transpose().map_err(|error| ConfigError(format!("admin.key_sha256: {error}")))?;
     Ok(key.map(Admin::new))
+}
+
+fn tls(config: &Config) -> Result<Option<Tls>, ConfigError> {
+    match (&config.gateway.tls_certificate, &config.gateway.tls_key) {
+        (None, None) => Ok(None),
+        (Some(certificate), Some(key)) => {
+            let tls = Tls::from_pem_files(certificate, key);
+            tls.map(Some).map_err(|error| ConfigError(format!("gateway: {error}")))
+        }
+        (Some(_), None) => Err(ConfigError("gateway.tls_certificate needs gateway.tls_key".to_owned())),
+        (None, Some(_)) => Err(ConfigError("gateway.tls_key needs gateway.tls_certificate".to_owned())),
+    }
 }
 
 fn server(config: &Config) -> Settings {

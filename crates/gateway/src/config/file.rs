@@ -37,6 +37,11 @@ pub struct Config {
 pub struct GatewayTable {
     /// Where it listens. Addresses that other machines can reach need `[[keys]]`.
     pub listen: Option<SocketAddr>,
+    /// Its certificate, and those between it and its authority, in a PEM file. With
+    /// one, clients are spoken to over TLS.
+    pub tls_certificate: Option<PathBuf>,
+    /// The certificate's key, in a PEM file.
+    pub tls_key: Option<PathBuf>,
     /// Most bytes of a request's body.
     pub max_body: Option<usize>,
     /// Most bytes of all requests' bodies that are held at a time.

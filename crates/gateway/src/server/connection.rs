@@ -15,7 +15,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::conn::auto,
 };
-use tokio::{net::TcpStream, sync::watch};
+use tokio::sync::watch;
 
 use super::{
     Settings, Shared,
@@ -23,6 +23,7 @@ use super::{
     reply::Reply,
     socket::Socket,
     streams::{Progress, Streams},
+    tls::Stream,
 };
 
 /// Serves a connection until it ends, has to give way, or the server stops and
@@ -30,13 +31,11 @@ use super::{
 pub(super) async fn serve(
     shared: Arc<Shared>,
     builder: Arc<auto::Builder<Streams>>,
-    stream: TcpStream,
+    stream: Stream,
     place: Place,
     mut stopped: watch::Receiver<bool>,
 ) {
     let settings = shared.settings;
-    // A small piece of a stream is not to wait for the next one.
-    let _ = stream.set_nodelay(true);
     let socket = TokioIo::new(Socket::new(stream, place.clone(), &settings));
     let asked_on = place.clone();
     let service = service_fn(move |request| {

@@ -18,6 +18,7 @@ mod settings;
 mod socket;
 mod stream;
 mod streams;
+mod tls;
 
 use std::{
     future::Future,
@@ -43,6 +44,7 @@ pub use door::{Door, KeyError, VirtualKey};
 use places::Places;
 use reply::Reply;
 pub use settings::Settings;
+pub use tls::{Tls, TlsError};
 
 /// What all connections share.
 #[derive(Debug)]
@@ -122,6 +124,7 @@ pub struct Server {
     listener: TcpListener,
     /// What it was asked to listen on.
     address: SocketAddr,
+    tls: Option<Tls>,
     shared: Arc<Shared>,
 }
 
@@ -163,6 +166,7 @@ impl Server {
         Ok(Self {
             listener,
             address,
+            tls: None,
             shared: Arc::new(Shared {
                 live,
                 settings,
@@ -171,6 +175,12 @@ impl Server {
                 admin: Arc::default(),
             }),
         })
+    }
+
+    /// Speaks TLS with its clients, and nothing else.
+    #[must_use]
+    pub fn with_tls(self, tls: Option<Tls>) -> Self {
+        Self { tls, ..self }
     }
 
     /// Tells Prometheus, at `/metrics`, what `scraped` counted.
@@ -199,7 +209,7 @@ impl Server {
     /// Serves until `stop` is ready, then lets what is under way end, for as
     /// long as the settings say.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let Self { listener, shared, .. } = self;
+        let Self { listener, tls, shared, .. } = self;
         let settings = shared.settings;
         let (places, builder) = (Places::new(settings.connections), Arc::new(connection::builder(&settings)));
         let (stopping, stopped) = watch::channel(false);
@@ -224,7 +234,14 @@ impl Server {
                 continue;
             };
             let (shared, builder) = (Arc::clone(&shared), Arc::clone(&builder));
-            connections.spawn(connection::serve(shared, builder, stream, place, stopped.clone()));
+            let (tls, stopped) = (tls.clone(), stopped.clone());
+            connections.spawn(async move {
+                // A small piece of a stream is not to wait for the next one.
+                let _ = stream.set_nodelay(true);
+                if let Some(stream) = tls::begin(tls, stream, &settings).await {
+                    connection::serve(shared, builder, stream, place, stopped).await;
+                }
+            });
         }
         drop(listener);
         stopping.send_replace(true);

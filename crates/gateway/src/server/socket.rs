@@ -10,11 +10,10 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
     time::{Instant, Sleep},
 };
 
-use super::{Settings, places::Place};
+use super::{Settings, places::Place, tls::Stream};
 
 /// What a client of HTTP/2 begins with. The server waits for all of it, or for
 /// the first byte that differs, before it knows which HTTP is spoken, and only
@@ -26,7 +25,7 @@ const LINGERING: usize = 64 << 20;
 
 /// A connection on which nothing may wait for longer than it is given.
 pub(super) struct Socket {
-    stream: TcpStream,
+    stream: Stream,
     place: Place,
     write_within: Duration,
     linger_within: Duration,
@@ -56,7 +55,7 @@ fn alarm(within: Duration) -> Pin<Box<Sleep>> {
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream, place: Place, settings: &Settings) -> Self {
+    pub(super) fn new(stream: Stream, place: Place, settings: &Settings) -> Self {
         let opening = Some(Opening { seen: 0, alarm: alarm(settings.head_within) });
         let Settings { write_within, linger_within, .. } = *settings;
         Self { stream, place, write_within, linger_within, opening, alarm: None, lingering: None }
