@@ -122,31 +122,41 @@ fn calls(response: &Response) -> Vec<ToolCall> {
 }
 
 #[tokio::test]
-async fn a_tool_is_called_over_two_turns() {
+async fn tools_are_called_side_by_side_over_two_turns() {
     let gateway = Gateway::open().await;
     for (dialect, ..) in DIALECTS {
         let client = gateway.client(dialect, "any");
         for (provider, _, model) in DIALECTS {
             let first = weather().model(format!("door/{model}"));
-            for streamed in [false, true] {
-                gateway.world.always(provider, Step::tool_call("weather", r#"{"city":"Paris"}"#));
+            for (streamed, thinks) in [(false, false), (true, false), (false, true), (true, true)] {
+                let case = format!("{dialect} of {provider}, streamed: {streamed}, thinks: {thinks}");
+                let step = Step::tool_call("weather", r#"{"city":"Paris"}"#)
+                    .and_tool_call("weather", r#"{"city":"Oslo"}"#);
+                gateway.world.always(provider, if thinks { step.thinking("let me look") } else { step });
                 let [whole, stream] = both(&client, first.clone()).await;
                 let answer = if streamed { stream } else { whole };
-                let answer = answer.unwrap_or_else(|error| panic!("{dialect} of {provider}: {error}"));
+                let answer = answer.unwrap_or_else(|error| panic!("{case}: {error}"));
                 let called = calls(&answer.response);
-                let [paris] = called.as_slice() else { panic!("{dialect} of {provider}: {called:?}") };
-                let arguments: serde_json::Value = serde_json::from_str(&paris.arguments).expect("JSON");
-                assert_eq!((paris.name.as_str(), &arguments["city"]), ("weather", &"Paris".into()));
-                gateway.world.always(provider, Step::text("Rain."));
-                let result = Block::ToolResult(ToolResult::new(&paris.id, "rain"));
+                let [paris, oslo] = called.as_slice() else { panic!("{case}: {called:?}") };
+                for (call, city) in [(paris, "Paris"), (oslo, "Oslo")] {
+                    let arguments: serde_json::Value = serde_json::from_str(&call.arguments).expect("JSON");
+                    assert_eq!((call.name.as_str(), &arguments["city"]), ("weather", &city.into()), "{case}");
+                }
+                assert_ne!(paris.id, oslo.id, "{case}");
+                gateway.world.always(provider, Step::text("Rain here, snow there."));
+                let result = |call: &ToolCall, text: &str| Block::ToolResult(ToolResult::new(&call.id, text));
+                let results = vec![result(paris, "rain"), result(oslo, "snow")];
                 let second = first
                     .clone()
                     .message(answer.response.to_message())
-                    .message(Message::new(Role::User, vec![result]));
+                    .message(Message::new(Role::User, results));
                 for answer in both(&client, second).await {
-                    let answer = answer.unwrap_or_else(|error| panic!("{dialect} of {provider}: {error}"));
-                    assert_eq!(answer.text(), "Rain.");
+                    let answer = answer.unwrap_or_else(|error| panic!("{case}: {error}"));
+                    assert_eq!(answer.text(), "Rain here, snow there.", "{case}");
                 }
+                let calls = gateway.world.emulator.calls();
+                let body = calls.last().expect("it was asked").body.to_string();
+                assert!(body.contains("rain") && body.contains("snow"), "{case}: {body}");
             }
         }
     }

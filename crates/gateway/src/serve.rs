@@ -37,6 +37,9 @@ pub(crate) struct Arguments {
     /// Answer from emulated providers: no key, no network, nothing is real.
     #[arg(long)]
     emulated: bool,
+    /// What the emulated providers say and do, call by call: see `leverframe-emulator --help`.
+    #[arg(long, value_name = "FILE", requires = "emulated")]
+    script: Option<PathBuf>,
     /// The log's file: leverframe.redb, unless the configuration says otherwise.
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
@@ -52,6 +55,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Problem> {
         true => Some(Emulator::start().await.map_err(|error| chain(&error))?),
         false => None,
     };
+    if let (Some(emulator), Some(script)) = (&emulator, &arguments.script) {
+        read_script(emulator, script)?;
+    }
     let file = file(arguments.config.as_deref());
     let mut config = configuration(arguments.config.as_deref())?;
     trace::begin(&arguments.trace, &config.trace);
@@ -95,6 +101,12 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Problem> {
         emulator.shutdown().await;
     }
     Ok(ended)
+}
+
+fn read_script(emulator: &Emulator, script: &Path) -> Result<(), Problem> {
+    let text = std::fs::read_to_string(script)
+        .map_err(|error| Problem(format!("cannot read {}: {error}", script.display())))?;
+    emulator.load(&text).map_err(|error| Problem(format!("{}: {error}", script.display())))
 }
 
 /// The same with no more connections than there are files for. A request may

@@ -29,8 +29,8 @@ pub(super) struct Speech<'a> {
     /// The words of a refusal. Where the model speaks them they are the
     /// tokens; where the provider does there are no tokens.
     pub(super) refusal: Option<String>,
-    /// Name and arguments.
-    pub(super) tool: Option<(&'a str, &'a str)>,
+    /// Names and arguments of the tools it calls, if it does not speak.
+    pub(super) calls: Vec<(&'a str, &'a str)>,
     pub(super) finish: Finish,
     pub(super) input_tokens: u64,
     /// Includes `thinking_tokens`.
@@ -45,7 +45,7 @@ impl Speech<'_> {
 
     /// Neither text nor a call: the prompt itself was refused.
     pub(super) fn is_blocked(&self) -> bool {
-        let silent = self.tokens.is_empty() && self.tool.is_none() && self.refusal.is_none();
+        let silent = self.tokens.is_empty() && self.calls.is_empty() && self.refusal.is_none();
         silent && self.finish == Finish::ContentFilter
     }
 }
@@ -67,31 +67,33 @@ pub(super) struct Frames {
 pub(crate) fn write(arrived: &Arrived<'_>, step: &Step) -> Written {
     let Arrived { asked, provider, nth, .. } = arrived;
     let mut refusal = None;
-    let (tokens, tool, finish) = match &step.answer {
+    let (tokens, finish) = match &step.answer {
         Answer::Raw { status, content_type, body } => return raw(*status, content_type, body),
         Answer::Fault(Fault::ContentFilter) if *provider != Provider::OpenAi => {
-            (Arc::default(), None, Finish::ContentFilter)
+            (Arc::default(), Finish::ContentFilter)
         }
         Answer::Fault(fault) => return scripted_error(arrived, *fault),
-        Answer::Tokens(tokens) => (Arc::clone(tokens), None, step.finish),
+        Answer::Tokens(tokens) => (Arc::clone(tokens), step.finish),
         Answer::Refusal(tokens) => {
             refusal = Some(tokens.concat());
             match provider {
-                Provider::OpenAi => (Arc::clone(tokens), None, step.finish),
-                Provider::Anthropic | Provider::Gemini => (Arc::default(), None, Finish::ContentFilter),
+                Provider::OpenAi => (Arc::clone(tokens), step.finish),
+                Provider::Anthropic | Provider::Gemini => (Arc::default(), Finish::ContentFilter),
             }
         }
-        Answer::ToolCall { name, arguments } => {
-            (Arc::default(), Some((name.as_str(), arguments.as_str())), step.finish)
-        }
+        Answer::ToolCalls(_) => (Arc::default(), step.finish),
         Answer::Default
         | Answer::CloseBeforeHeaders
         | Answer::ResetBeforeHeaders
-        | Answer::StallBeforeHeaders => (default_tokens(asked), None, step.finish),
+        | Answer::StallBeforeHeaders => (default_tokens(asked), step.finish),
+    };
+    let calls: Vec<_> = match &step.answer {
+        Answer::ToolCalls(calls) => calls.iter().map(|(name, arguments)| (&**name, &**arguments)).collect(),
+        _ => Vec::new(),
     };
     let thinking_tokens = step.thinking.as_deref().map_or(0, |text| text.split_whitespace().count() as u64);
     let counted_input = input::tokens(&asked.body);
-    let counted_output = tokens.len() as u64 + tool.map_or(0, |_| TOOL_CALL) + thinking_tokens;
+    let counted_output = tokens.len() as u64 + calls.len() as u64 * TOOL_CALL + thinking_tokens;
     let (input_tokens, output_tokens) = step.usage.unwrap_or((counted_input, counted_output));
     let speech = Speech {
         nth: *nth,
@@ -99,7 +101,7 @@ pub(crate) fn write(arrived: &Arrived<'_>, step: &Step) -> Written {
         thinking: step.thinking.as_deref(),
         tokens,
         refusal,
-        tool,
+        calls,
         finish,
         input_tokens,
         output_tokens,

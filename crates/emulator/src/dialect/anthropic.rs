@@ -165,10 +165,12 @@ impl Dialect for Messages {
         if let Some(thinking) = speech.thinking {
             content.push(json!({"type": "thinking", "thinking": thinking, "signature": SIGNATURE}));
         }
-        if let Some((name, arguments)) = speech.tool {
+        for (nth, (name, arguments)) in speech.calls.iter().enumerate() {
             let input: Value = serde_json::from_str(arguments).unwrap_or_else(|_| json!({}));
-            content.push(json!({"type": "tool_use", "id": tool_id(speech), "name": name, "input": input}));
-        } else if !speech.tokens.is_empty() {
+            content
+                .push(json!({"type": "tool_use", "id": tool_id(speech, nth), "name": name, "input": input}));
+        }
+        if !speech.tokens.is_empty() {
             content.push(json!({"type": "text", "text": speech.text()}));
         }
         let mut message = message(speech, content, &usage(speech, speech.output_tokens));
@@ -194,26 +196,32 @@ impl Dialect for Messages {
             frames.thinking.push(block_stop(index));
             index += 1;
         }
-        let (block, deltas): (Value, Vec<Value>) = match speech.tool {
-            Some((name, arguments)) => {
-                let [first, second] = halves(arguments);
-                let delta = |json: &str| json!({"type": "input_json_delta", "partial_json": json});
-                let block = json!({"type": "tool_use", "id": tool_id(speech), "name": name, "input": {}});
-                (block, ["", first, second].map(delta).into())
-            }
-            None => {
-                let delta = |text: &String| json!({"type": "text_delta", "text": text});
-                (json!({"type": "text", "text": ""}), speech.tokens.iter().map(delta).collect())
-            }
-        };
-        if !deltas.is_empty() {
+        let mut blocks: Vec<(Value, Vec<Value>)> = Vec::new();
+        for (nth, (name, arguments)) in speech.calls.iter().enumerate() {
+            let [first, second] = halves(arguments);
+            let delta = |json: &str| json!({"type": "input_json_delta", "partial_json": json});
+            let block = json!({"type": "tool_use", "id": tool_id(speech, nth), "name": name, "input": {}});
+            blocks.push((block, ["", first, second].map(delta).into()));
+        }
+        if !speech.tokens.is_empty() {
+            let delta = |text: &String| json!({"type": "text_delta", "text": text});
+            blocks.push((json!({"type": "text", "text": ""}), speech.tokens.iter().map(delta).collect()));
+        }
+        for (nth, (block, deltas)) in blocks.iter().enumerate() {
+            let index = index + nth;
             // The first block opens with the stream, a later one when it comes.
-            let opens = if index == 0 { &mut frames.opening } else { &mut frames.thinking };
-            opens.push(block_start(index, &block));
-            frames.closing.push(block_stop(index));
+            let opens = match (nth, index) {
+                (0, 0) => &mut frames.opening,
+                (0, _) => &mut frames.thinking,
+                _ => &mut frames.tokens,
+            };
+            opens.push(block_start(index, block));
+            frames.tokens.extend(deltas.iter().map(|delta| block_delta(index, delta)));
+            let last = nth + 1 == blocks.len();
+            let closes = if last { &mut frames.closing } else { &mut frames.tokens };
+            closes.push(block_stop(index));
         }
         frames.opening.push("event: ping\ndata: {\"type\": \"ping\"}\n\n".to_owned());
-        frames.tokens = deltas.iter().map(|delta| block_delta(index, delta)).collect();
         frames.closing.push(event(&json!({
             "type": "message_delta",
             "delta": stop(speech),
@@ -310,8 +318,8 @@ fn request_id(nth: usize) -> String {
     format!("req_emulated{nth:06}")
 }
 
-fn tool_id(speech: &Speech<'_>) -> String {
-    format!("toolu_emulated{:06}", speech.nth)
+fn tool_id(speech: &Speech<'_>, nth: usize) -> String {
+    format!("toolu_emulated{:06}{nth}", speech.nth)
 }
 
 fn error(kind: &str, message: &str, nth: usize) -> Value {
@@ -348,7 +356,7 @@ fn usage(speech: &Speech<'_>, output: u64) -> Value {
 
 /// Why it stopped, as a whole message and the last delta say it.
 fn stop(speech: &Speech<'_>) -> Value {
-    let reason = match (speech.tool, speech.finish) {
+    let reason = match (speech.calls.first(), speech.finish) {
         (_, Finish::ContentFilter) => {
             let category = speech.refusal.as_ref().map(|_| "general_harms");
             let details = json!({"type": "refusal", "category": category, "explanation": speech.refusal});

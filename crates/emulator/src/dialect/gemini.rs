@@ -188,8 +188,7 @@ impl Dialect for GenerateContent {
             return stopped(speech);
         }
         let thought = speech.thinking.map(|text| json!({"text": text, "thought": true}));
-        let said = call(speech).unwrap_or_else(|| json!({"text": speech.text()}));
-        let parts: Vec<Value> = thought.into_iter().chain([said]).collect();
+        let parts: Vec<Value> = thought.into_iter().chain(said(speech, &speech.text())).collect();
         answer(speech, parts, Some(finish_reason(speech)), Some(said_tokens(speech)))
     }
 
@@ -206,8 +205,7 @@ impl Dialect for GenerateContent {
         } else if speech.refusal.is_some() {
             stopped(speech)
         } else {
-            let part = call(speech).unwrap_or_else(|| json!({"text": ""}));
-            answer(speech, vec![part], Some(finish_reason(speech)), Some(said_tokens(speech)))
+            answer(speech, said(speech, ""), Some(finish_reason(speech)), Some(said_tokens(speech)))
         };
         let mut first = true;
         let mut frame = |chunk: Value| {
@@ -340,11 +338,23 @@ fn stopped(speech: &Speech<'_>) -> Value {
     answer
 }
 
-fn call(speech: &Speech<'_>) -> Option<Value> {
-    let (name, arguments) = speech.tool?;
-    let args: Value = serde_json::from_str(arguments).unwrap_or_else(|_| json!({}));
-    Some(json!({"functionCall": {"name": name, "args": args}}))
+/// The calls, or else this text. What it thought is signed on the first of them.
+fn said(speech: &Speech<'_>, text: &str) -> Vec<Value> {
+    let call = |(name, arguments): &(&str, &str)| {
+        let args: Value = serde_json::from_str(arguments).unwrap_or_else(|_| json!({}));
+        json!({"functionCall": {"name": name, "args": args}})
+    };
+    let mut parts: Vec<Value> = speech.calls.iter().map(call).collect();
+    if parts.is_empty() {
+        parts.push(json!({ "text": text }));
+    }
+    if let (Some(_), Some(first)) = (speech.thinking, parts.first_mut()) {
+        set(first, "thoughtSignature", SIGNATURE);
+    }
+    parts
 }
+
+const SIGNATURE: &str = "ZW11bGF0ZWQgdGhvdWdodA==";
 
 /// A tool call is no reason of its own here.
 fn finish_reason(speech: &Speech<'_>) -> &'static str {

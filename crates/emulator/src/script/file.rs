@@ -90,6 +90,7 @@ struct Line {
     text: Option<String>,
     tokens: Option<Vec<String>>,
     tool_call: Option<ToolCall>,
+    tool_calls: Option<Vec<ToolCall>>,
     fault: Option<Fault>,
     refusal: Option<Refusal>,
     body: Option<String>,
@@ -197,11 +198,12 @@ impl Line {
             Step::raw(self.status.unwrap_or(200), content_type, body)
         };
         let answer = one_of(
-            "text, tokens, tool_call, fault, refusal, body, before_headers",
+            "text, tokens, tool_call, tool_calls, fault, refusal, body, before_headers",
             [
                 self.text.map(Step::text),
                 self.tokens.map(Step::tokens),
                 self.tool_call.map(|call| Step::tool_call(call.name, text(call.arguments))),
+                self.tool_calls.map(calls).transpose()?,
                 self.fault.map(Step::fault),
                 self.refusal.map(|refusal| match refusal {
                     Refusal::Silent => Step::refusal(),
@@ -246,6 +248,15 @@ impl Line {
     }
 }
 
+/// Several calls in one answer.
+fn calls(calls: Vec<ToolCall>) -> Result<Step, String> {
+    let call = |step: Step, call: ToolCall| step.and_tool_call(call.name, text(call.arguments));
+    match calls.is_empty() {
+        true => Err("`tool_calls` names none; leave it out".to_owned()),
+        false => Ok(calls.into_iter().fold(Step::ok(), call)),
+    }
+}
+
 fn one_of<T, const N: usize>(names: &str, choices: [Option<T>; N]) -> Result<Option<T>, String> {
     let mut chosen = choices.into_iter().flatten();
     let first = chosen.next();
@@ -277,7 +288,7 @@ mod tests {
             ]},
             {"provider": "gemini", "always": {"fault": {"rate_limited": {"retry_after_seconds": 2}}}},
             {"provider": "openai", "cycle": [
-                {"tool_call": {"name": "f", "arguments": {"a": 1}}},
+                {"tool_calls": [{"name": "f", "arguments": {"a": 1}}, {"name": "g", "arguments": "{}"}]},
                 {"error_after": {"tokens": 1, "fault": "server"}, "headers": {"x-a": "b"}},
                 {"before_headers": "reset"},
                 {"refusal": "I will not."}
@@ -297,7 +308,7 @@ mod tests {
         assert!(matches!(next(Provider::Gemini).answer, Answer::Fault(fault) if fault == limited));
         for _ in 0..2 {
             assert!(
-                matches!(next(Provider::OpenAi).answer, Answer::ToolCall { arguments, .. } if arguments == r#"{"a":1}"#)
+                matches!(next(Provider::OpenAi).answer, Answer::ToolCalls(calls) if calls[0].1 == r#"{"a":1}"# && calls[1].0 == "g")
             );
             assert_eq!(next(Provider::OpenAi).headers, [("x-a".to_owned(), "b".to_owned())]);
             assert!(matches!(next(Provider::OpenAi).answer, Answer::ResetBeforeHeaders));
@@ -322,6 +333,7 @@ mod tests {
             (entry(r#"{"end_after": 1, "stall_after": 1}"#), "only one of end_after"),
             (entry(r#"{"status": 503}"#), "belong to a `body`"),
             (entry(r#"{"refusal": false}"#), "leave it out"),
+            (entry(r#"{"tool_calls": []}"#), "names none"),
             (entry(r#"{"fault": {"rate_limited": {"after": 1}}}"#), "`retry_after_seconds`"),
         ] {
             let error = load(&wrong, script).expect_err(&wrong).to_string();

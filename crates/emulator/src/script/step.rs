@@ -35,10 +35,8 @@ pub(crate) enum Answer {
     Tokens(Arc<[String]>),
     /// The model refuses in these words.
     Refusal(Arc<[String]>),
-    ToolCall {
-        name: String,
-        arguments: String,
-    },
+    /// Names and arguments.
+    ToolCalls(Vec<(String, String)>),
     Fault(Fault),
     Raw {
         status: u16,
@@ -123,7 +121,19 @@ impl Step {
 
     /// A call of this tool with these arguments, which are JSON text.
     pub fn tool_call(name: impl Into<String>, arguments: impl Into<String>) -> Self {
-        Self::new(Answer::ToolCall { name: name.into(), arguments: arguments.into() })
+        Self::new(Answer::ToolCalls(vec![(name.into(), arguments.into())]))
+    }
+
+    /// One more call in the same answer. Of an answer that calls no tool it is
+    /// the first. Streamed, the frames that begin and end a further call count
+    /// as tokens.
+    pub fn and_tool_call(mut self, name: impl Into<String>, arguments: impl Into<String>) -> Self {
+        let call = (name.into(), arguments.into());
+        match &mut self.answer {
+            Answer::ToolCalls(calls) => calls.push(call),
+            answer => *answer = Answer::ToolCalls(vec![call]),
+        }
+        self
     }
 
     /// This error.

@@ -61,19 +61,23 @@ impl Dialect for ChatCompletions {
     }
 
     fn whole(&self, speech: &Speech<'_>) -> Value {
-        let message = match speech.tool {
-            Some((name, arguments)) => json!({
+        let call = |(nth, (name, arguments)): (usize, &(&str, &str))| {
+            json!({
+                "id": call_id(speech, nth),
+                "type": "function",
+                "function": {"name": name, "arguments": arguments},
+            })
+        };
+        let calls: Vec<Value> = speech.calls.iter().enumerate().map(call).collect();
+        let message = match calls.is_empty() {
+            false => json!({
                 "role": "assistant",
                 "content": null,
                 "refusal": null,
                 "annotations": [],
-                "tool_calls": [{
-                    "id": call_id(speech),
-                    "type": "function",
-                    "function": {"name": name, "arguments": arguments},
-                }],
+                "tool_calls": calls,
             }),
-            None => {
+            true => {
                 let content = speech.refusal.is_none().then(|| speech.text());
                 let refusal = speech.refusal.as_deref();
                 json!({"role": "assistant", "content": content, "refusal": refusal, "annotations": []})
@@ -122,16 +126,25 @@ impl Dialect for ChatCompletions {
             let choice = json!({"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish});
             chunk(json!([choice]), Value::Null)
         };
-        let (opening, deltas): (Value, Vec<Value>) = match speech.tool {
-            Some((name, arguments)) => {
-                let function = json!({"name": name, "arguments": ""});
-                let call =
-                    json!({"index": 0, "id": call_id(speech), "type": "function", "function": function});
+        let begun = |nth: usize, name: &str| {
+            let function = json!({"name": name, "arguments": ""});
+            json!({"index": nth, "id": call_id(speech, nth), "type": "function", "function": function})
+        };
+        let (opening, deltas): (Value, Vec<Value>) = match speech.calls.first() {
+            Some((name, _)) => {
+                let first = begun(0, name);
                 let opening =
-                    json!({"role": "assistant", "content": null, "tool_calls": [call], "refusal": null});
-                let fragment =
-                    |json: &str| json!({"tool_calls": [{"index": 0, "function": {"arguments": json}}]});
-                (opening, halves(arguments).map(fragment).into())
+                    json!({"role": "assistant", "content": null, "tool_calls": [first], "refusal": null});
+                let mut deltas = Vec::new();
+                for (nth, (name, arguments)) in speech.calls.iter().enumerate() {
+                    if nth > 0 {
+                        deltas.push(json!({"tool_calls": [begun(nth, name)]}));
+                    }
+                    let fragment =
+                        |json: &str| json!({"tool_calls": [{"index": nth, "function": {"arguments": json}}]});
+                    deltas.extend(halves(arguments).map(fragment));
+                }
+                (opening, deltas)
             }
             None if speech.refusal.is_some() => {
                 let opening = json!({"role": "assistant", "content": null, "refusal": ""});
@@ -176,7 +189,7 @@ fn usage(speech: &Speech<'_>) -> Value {
 }
 
 fn finish_reason(speech: &Speech<'_>) -> &'static str {
-    match (speech.tool, speech.finish) {
+    match (speech.calls.first(), speech.finish) {
         (_, Finish::Length) => "length",
         (_, Finish::ContentFilter) => "content_filter",
         (Some(_), Finish::Stop) => "tool_calls",

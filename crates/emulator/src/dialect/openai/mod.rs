@@ -62,8 +62,8 @@ fn headers(fault: Option<Fault>, nth: usize) -> Vec<(&'static str, String)> {
     headers
 }
 
-fn call_id(speech: &Speech<'_>) -> String {
-    format!("call_emulated{:06}", speech.nth)
+fn call_id(speech: &Speech<'_>, nth: usize) -> String {
+    format!("call_emulated{:06}{nth}", speech.nth)
 }
 
 /// Hides how long what it stands beside is: together they fill up sixteens.

@@ -80,13 +80,35 @@ fn think(speech: &Speech<'_>, events: &mut Events) -> Vec<String> {
     written
 }
 
-/// The events of the message or of the call.
+/// The events of the message or of the calls.
 fn say(speech: &Speech<'_>, events: &mut Events, frames: &mut Frames) {
-    let index = usize::from(speech.thinking.is_some());
-    let item = |done| json!({"output_index": index, "item": said(speech, done)});
-    let mut place = json!({"item_id": said_id(speech), "output_index": index});
-    let is_message = speech.tool.is_none();
-    if is_message {
+    let first = usize::from(speech.thinking.is_some());
+    let items = speech.calls.len().max(1);
+    for nth in 0..items {
+        let (opening, tokens, closing) = item(speech, events, nth, first + nth);
+        let opens = match (nth, first) {
+            (0, 0) => &mut frames.opening,
+            (0, _) => &mut frames.thinking,
+            _ => &mut frames.tokens,
+        };
+        opens.extend(opening);
+        frames.tokens.extend(tokens);
+        let closes = if nth + 1 == items { &mut frames.closing } else { &mut frames.tokens };
+        closes.extend(closing);
+    }
+}
+
+/// How an item begins, what it says, and how it ends.
+fn item(
+    speech: &Speech<'_>,
+    events: &mut Events,
+    nth: usize,
+    index: usize,
+) -> (Vec<String>, Vec<String>, Vec<String>) {
+    let call = speech.calls.get(nth);
+    let item = |done| json!({"output_index": index, "item": said(speech, nth, done)});
+    let mut place = json!({"item_id": said_id(speech, nth), "output_index": index});
+    if call.is_none() {
         set(&mut place, "content_index", 0);
     }
     let with = |name: &str, value: Value| {
@@ -95,14 +117,14 @@ fn say(speech: &Speech<'_>, events: &mut Events, frames: &mut Frames) {
         fields
     };
     // What its deltas are called, and the field that is whole in the end.
-    let (kind, field) = match (speech.tool, &speech.refusal) {
+    let (kind, field) = match (call, &speech.refusal) {
         (Some(_), _) => ("response.function_call_arguments", "arguments"),
         (None, Some(_)) => ("response.refusal", "refusal"),
         (None, None) => ("response.output_text", "text"),
     };
     let mut deltas = place.clone();
-    let whole = match speech.tool {
-        Some((_, arguments)) => arguments.to_owned(),
+    let whole = match call {
+        Some((_, arguments)) => (*arguments).to_owned(),
         None => speech.text(),
     };
     let mut done = with(field, json!(whole));
@@ -111,21 +133,21 @@ fn say(speech: &Speech<'_>, events: &mut Events, frames: &mut Frames) {
         set(&mut done, "logprobs", json!([]));
     }
 
-    let opens = if index == 0 { &mut frames.opening } else { &mut frames.thinking };
-    opens.push(events.write("response.output_item.added", item(false)));
-    if is_message {
-        opens.push(events.write("response.content_part.added", with("part", part(speech, false))));
+    let mut opening = vec![events.write("response.output_item.added", item(false))];
+    if call.is_none() {
+        opening.push(events.write("response.content_part.added", with("part", part(speech, false))));
     }
     let mut delta = |token: &str| events.delta(&format!("{kind}.delta"), deltas.clone(), token);
-    frames.tokens = match speech.tool {
+    let tokens = match call {
         Some((_, arguments)) => halves(arguments).map(delta).into(),
         None => speech.tokens.iter().map(|token| delta(token)).collect(),
     };
-    frames.closing.push(events.write(&format!("{kind}.done"), done));
-    if is_message {
-        frames.closing.push(events.write("response.content_part.done", with("part", part(speech, true))));
+    let mut closing = vec![events.write(&format!("{kind}.done"), done)];
+    if call.is_none() {
+        closing.push(events.write("response.content_part.done", with("part", part(speech, true))));
     }
-    frames.closing.push(events.write("response.output_item.done", item(true)));
+    closing.push(events.write("response.output_item.done", item(true)));
+    (opening, tokens, closing)
 }
 
 /// The events of an error that comes after so many others.

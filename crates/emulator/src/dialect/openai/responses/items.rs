@@ -121,8 +121,8 @@ fn status(speech: &Speech<'_>) -> &'static str {
 
 fn output(speech: &Speech<'_>) -> Vec<Value> {
     let reasoning = speech.thinking.map(|_| reasoning(speech, true));
-    let said = (!speech.is_blocked()).then(|| said(speech, true));
-    reasoning.into_iter().chain(said).collect()
+    let items = if speech.is_blocked() { 0 } else { speech.calls.len().max(1) };
+    reasoning.into_iter().chain((0..items).map(|nth| said(speech, nth, true))).collect()
 }
 
 pub(super) fn reasoning_id(speech: &Speech<'_>) -> String {
@@ -149,26 +149,28 @@ pub(super) fn reasoning(speech: &Speech<'_>, done: bool) -> Value {
     item
 }
 
-/// The id of the item that is said: a message or a call.
-pub(super) fn said_id(speech: &Speech<'_>) -> String {
-    let kind = if speech.tool.is_some() { "fc" } else { "msg" };
-    format!("{kind}_emulated{:06}", speech.nth)
+/// The id of the item that is said: the message or a call.
+pub(super) fn said_id(speech: &Speech<'_>, nth: usize) -> String {
+    match speech.calls.is_empty() {
+        true => format!("msg_emulated{:06}", speech.nth),
+        false => format!("fc_emulated{:06}{nth}", speech.nth),
+    }
 }
 
 /// The item that is said, as it begins or when it is done.
-pub(super) fn said(speech: &Speech<'_>, done: bool) -> Value {
+pub(super) fn said(speech: &Speech<'_>, nth: usize, done: bool) -> Value {
     let status = if done { status(speech) } else { "in_progress" };
-    match speech.tool {
+    match speech.calls.get(nth) {
         Some((name, arguments)) => json!({
-            "id": said_id(speech),
+            "id": said_id(speech, nth),
             "type": "function_call",
             "status": status,
-            "call_id": call_id(speech),
+            "call_id": call_id(speech, nth),
             "name": name,
             "arguments": if done { arguments } else { "" },
         }),
         None => json!({
-            "id": said_id(speech),
+            "id": said_id(speech, nth),
             "type": "message",
             "status": status,
             "role": "assistant",
