@@ -1,5 +1,6 @@
 """The official Python SDKs against the gateway: python check.py ADDRESS."""
 
+import json
 import sys
 
 import anthropic
@@ -102,10 +103,218 @@ def errors_are_the_sdks_own():
     assert fails(errors.ClientError, lambda: google.models.generate_content(model=missing, contents="Hello")).code == 404
 
 
+SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": False}
+SHAPE = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}, "degrees": {"type": "integer"}},
+    "required": ["city", "degrees"],
+    "additionalProperties": False,
+}
+WEATHER = "Says what the weather is"
+ANSWERS = {"Paris": "rain", "Oslo": "snow"}
+
+
+def both_cities(arguments):
+    cities = [json.loads(each)["city"] if isinstance(each, str) else each["city"] for each in arguments]
+    assert cities == ["Paris", "Oslo"], cities
+
+
+def tools_of_openai_chat(provider):
+    model = f"{provider}/tools"
+    tools = [{"type": "function", "function": {"name": "weather", "description": WEATHER, "parameters": SCHEMA}}]
+    for streamed in (False, True):
+        messages = [{"role": "user", "content": "How is the weather in Paris and in Oslo?"}]
+        if streamed:
+            with chat.chat.completions.stream(model=model, messages=messages, tools=tools) as events:
+                choice = events.get_final_completion().choices[0]
+        else:
+            choice = chat.chat.completions.create(model=model, messages=messages, tools=tools).choices[0]
+        calls = choice.message.tool_calls
+        assert choice.finish_reason == "tool_calls" and len({call.id for call in calls}) == 2
+        both_cities([call.function.arguments for call in calls])
+        messages.append({"role": "assistant", "tool_calls": [
+            {"id": call.id, "type": "function", "function": {"name": call.function.name, "arguments": call.function.arguments}}
+            for call in calls
+        ]})
+        for call in calls:
+            result = ANSWERS[json.loads(call.function.arguments)["city"]]
+            messages.append({"role": "tool", "tool_call_id": call.id, "content": result})
+        whole = chat.chat.completions.create(model=model, messages=messages, tools=tools)
+        assert whole.choices[0].message.content == "Rain here, snow there."
+
+
+def tools_of_openai_responses(provider):
+    model = f"{provider}/tools"
+    tools = [{"type": "function", "name": "weather", "description": WEATHER, "parameters": SCHEMA, "strict": True}]
+    for streamed in (False, True):
+        turn = [{"role": "user", "content": "How is the weather in Paris and in Oslo?"}]
+        if streamed:
+            with chat.responses.stream(model=model, input=turn, tools=tools) as events:
+                for _ in events:
+                    pass
+                whole = events.get_final_response()
+        else:
+            whole = chat.responses.create(model=model, input=turn, tools=tools)
+        calls = [item for item in whole.output if item.type == "function_call"]
+        both_cities([call.arguments for call in calls])
+        for call in calls:
+            turn.append({"type": "function_call", "call_id": call.call_id, "name": call.name, "arguments": call.arguments})
+        for call in calls:
+            result = ANSWERS[json.loads(call.arguments)["city"]]
+            turn.append({"type": "function_call_output", "call_id": call.call_id, "output": result})
+        assert chat.responses.create(model=model, input=turn, tools=tools).output_text == "Rain here, snow there."
+
+
+def tools_of_anthropic(provider):
+    model = f"{provider}/tools"
+    tools = [{"name": "weather", "description": WEATHER, "input_schema": SCHEMA}]
+    for streamed in (False, True):
+        messages = [{"role": "user", "content": "How is the weather in Paris and in Oslo?"}]
+        if streamed:
+            with claude.messages.stream(model=model, max_tokens=100, messages=messages, tools=tools) as events:
+                whole = events.get_final_message()
+        else:
+            whole = claude.messages.create(model=model, max_tokens=100, messages=messages, tools=tools)
+        calls = [block for block in whole.content if block.type == "tool_use"]
+        assert whole.stop_reason == "tool_use" and len({call.id for call in calls}) == 2
+        both_cities([call.input for call in calls])
+        results = [{"type": "tool_result", "tool_use_id": call.id, "content": ANSWERS[call.input["city"]]} for call in calls]
+        messages += [{"role": "assistant", "content": whole.content}, {"role": "user", "content": results}]
+        last = claude.messages.create(model=model, max_tokens=100, messages=messages, tools=tools)
+        assert last.content[0].text == "Rain here, snow there."
+
+
+def tools_of_google(provider):
+    model = f"{provider}/tools"
+    function = types.FunctionDeclaration(name="weather", description=WEATHER, parameters_json_schema=SCHEMA)
+    config = types.GenerateContentConfig(
+        tools=[types.Tool(function_declarations=[function])],
+        automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
+    )
+    for streamed in (False, True):
+        turn = [types.Content(role="user", parts=[types.Part(text="How is the weather in Paris and in Oslo?")])]
+        if streamed:
+            pieces = google.models.generate_content_stream(model=model, contents=turn, config=config)
+            parts = [part for piece in pieces for part in (piece.candidates[0].content.parts or [])]
+        else:
+            parts = google.models.generate_content(model=model, contents=turn, config=config).candidates[0].content.parts
+        calls = [part.function_call for part in parts if part.function_call]
+        both_cities([call.args for call in calls])
+        results = [
+            types.Part(function_response=types.FunctionResponse(id=call.id, name=call.name, response={"result": ANSWERS[call.args["city"]]}))
+            for call in calls
+        ]
+        asked = [part for part in parts if part.function_call]
+        turn += [types.Content(role="model", parts=asked), types.Content(role="user", parts=results)]
+        assert google.models.generate_content(model=model, contents=turn, config=config).text == "Rain here, snow there."
+
+
+def thinking_goes_back(provider):
+    model = f"{provider}/thinks"
+    # OpenAI Chat does not tell what it thought.
+    told = provider != "openai"
+    whole = claude.messages.create(
+        model=model, max_tokens=2000, messages=QUESTION, thinking={"type": "enabled", "budget_tokens": 1024}
+    )
+    assert [block.type for block in whole.content] == ["thinking"] * told + ["text"], whole
+    assert whole.content[-1].text == "Forty-two."
+    again = QUESTION + [{"role": "assistant", "content": whole.content}, {"role": "user", "content": "Really?"}]
+    last = claude.messages.create(
+        model=model, max_tokens=2000, messages=again, thinking={"type": "enabled", "budget_tokens": 1024}
+    )
+    assert last.content[-1].text == "As I said."
+
+    include, reasoning = ["reasoning.encrypted_content"], {"effort": "low", "summary": "auto"}
+    whole = chat.responses.create(model=model, input=QUESTION, include=include, reasoning=reasoning, store=False)
+    assert [item.type for item in whole.output] == ["reasoning"] * told + ["message"], whole
+    assert whole.output_text == "Forty-two."
+    again = QUESTION + [item.model_dump(exclude_none=True) for item in whole.output] + [{"role": "user", "content": "Really?"}]
+    last = chat.responses.create(model=model, input=again, include=include, reasoning=reasoning, store=False)
+    assert last.output_text == "As I said."
+
+    config = types.GenerateContentConfig(thinking_config=types.ThinkingConfig(include_thoughts=True))
+    whole = google.models.generate_content(model=model, contents="Hello", config=config)
+    assert bool(whole.candidates[0].content.parts[0].thought) == told and whole.text == "Forty-two.", whole
+    user = lambda text: types.Content(role="user", parts=[types.Part(text=text)])
+    again = [user("Hello"), whole.candidates[0].content, user("Really?")]
+    assert google.models.generate_content(model=model, contents=again, config=config).text == "As I said."
+
+    whole = chat.chat.completions.create(model=model, messages=QUESTION, reasoning_effort="low")
+    assert whole.choices[0].message.content == "Forty-two."
+    again = QUESTION + [{"role": "assistant", "content": "Forty-two."}, {"role": "user", "content": "Really?"}]
+    assert chat.chat.completions.create(model=model, messages=again).choices[0].message.content == "As I said."
+
+
+def answers_have_the_shape_asked_for(provider):
+    model, shaped = f"{provider}/shaped", {"city": "Oslo", "degrees": -3}
+    schema = {"name": "weather", "schema": SHAPE, "strict": True}
+    whole = chat.chat.completions.create(
+        model=model, messages=QUESTION, response_format={"type": "json_schema", "json_schema": schema}
+    )
+    assert json.loads(whole.choices[0].message.content) == shaped
+    whole = chat.responses.create(model=model, input="Hello", text={"format": {"type": "json_schema", **schema}})
+    assert json.loads(whole.output_text) == shaped
+    whole = claude.messages.create(
+        model=model, max_tokens=100, messages=QUESTION, output_config={"format": {"type": "json_schema", "schema": SHAPE}}
+    )
+    assert json.loads(whole.content[0].text) == shaped
+    config = types.GenerateContentConfig(response_mime_type="application/json", response_json_schema=SHAPE)
+    assert json.loads(google.models.generate_content(model=model, contents="Hello", config=config).text) == shaped
+
+
+def asked_for(model, stream=False):
+    """How each SDK asks, and what it raises: too much asked, overloaded, wrong, broken off."""
+    def collected(pieces):
+        return [piece for piece in pieces]
+
+    if stream:
+        return [
+            lambda: collected(chat.chat.completions.create(model=model, messages=QUESTION, stream=True)),
+            lambda: collected(chat.responses.create(model=model, input="Hello", stream=True)),
+            lambda: collected(claude.messages.create(model=model, max_tokens=9, messages=QUESTION, stream=True)),
+            lambda: collected(google.models.generate_content_stream(model=model, contents="Hello")),
+        ]
+    return [
+        lambda: chat.chat.completions.create(model=model, messages=QUESTION),
+        lambda: chat.responses.create(model=model, input="Hello"),
+        lambda: claude.messages.create(model=model, max_tokens=9, messages=QUESTION),
+        lambda: google.models.generate_content(model=model, contents="Hello"),
+    ]
+
+
+def faults_are_the_sdks_own_errors(provider):
+    for name, kinds, code in [
+        ("limited", [openai.RateLimitError, openai.RateLimitError, anthropic.RateLimitError, errors.ClientError], 429),
+        ("overloaded", [openai.InternalServerError, openai.InternalServerError, anthropic.InternalServerError, errors.ServerError], 503),
+        ("too-long", [openai.BadRequestError, openai.BadRequestError, anthropic.BadRequestError, errors.ClientError], 400),
+    ]:
+        for streamed in (False, True):
+            for kind, ask in zip(kinds, asked_for(f"{provider}/{name}", streamed)):
+                error = fails(kind, ask)
+                if isinstance(error, errors.APIError):
+                    assert error.code == code, error
+    # What was cut off is an error, and not an answer.
+    kinds = [openai.APIError, openai.APIError, anthropic.APIError, Exception]
+    for kind, ask in zip(kinds, asked_for(f"{provider}/truncated", True)):
+        fails(kind, ask)
+
+
 for model in MODELS:
     for ask in (of_openai_chat, of_openai_responses, of_anthropic, of_google):
         ask(model)
         print(f"ok: {ask.__name__} of {model}")
+for provider in ["claude", "gemini", "openai"]:
+    for check in (
+        tools_of_openai_chat,
+        tools_of_openai_responses,
+        tools_of_anthropic,
+        tools_of_google,
+        thinking_goes_back,
+        answers_have_the_shape_asked_for,
+        faults_are_the_sdks_own_errors,
+    ):
+        check(provider)
+        print(f"ok: {check.__name__} ({provider})")
 lists()
 errors_are_the_sdks_own()
 print("ok: lists and errors")

@@ -7,7 +7,8 @@ cd "$(dirname "$0")/../.."
 cargo build -p leverframe
 place="$(pwd)/target/sdk"
 mkdir -p "$place"
-target/debug/leverframe serve --emulated --no-log --listen 127.0.0.1:0 2>"$place/serve.out" &
+target/debug/leverframe serve --emulated --script tests/sdk/script.json --config tests/sdk/leverframe.toml \
+    --listen 127.0.0.1:0 2>"$place/serve.out" &
 server=$!
 trap 'kill -INT $server 2>/dev/null; wait $server 2>/dev/null || true' EXIT
 for _ in $(seq 100); do

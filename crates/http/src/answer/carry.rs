@@ -5,16 +5,36 @@
 //! provider's goes into it under a mark, and is taken out again when the
 //! conversation comes back.
 
+use base64::{
+    Engine,
+    alphabet::STANDARD,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
 use leverframe_core::model::{Block, Dialect, Request, Signature};
 
-/// What a carried signature begins with. No provider's own does: they are base64.
+/// What a carried signature begins with. No provider's own does: they are base64
+/// of something else.
 const MARK: &str = "leverframe.";
+
+/// How the mark begins in base64.
+const PACKED: &str = "bGV2ZXJmcmFt";
+
+/// Google's SDKs read a signature as bytes and write it again, with padding or
+/// without and in the alphabet they like.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// A signature as a client of `dialect` carries it.
 pub(super) fn carried(signature: &Signature, dialect: Dialect) -> String {
-    match signature.dialect == dialect {
-        true => signature.value.clone(),
-        false => format!("{MARK}{}.{}", word(signature.dialect), signature.value),
+    if signature.dialect == dialect {
+        return signature.value.clone();
+    }
+    let marked = format!("{MARK}{}.{}", word(signature.dialect), signature.value);
+    match dialect {
+        Dialect::Gemini => BASE64.encode(marked),
+        _ => marked,
     }
 }
 
@@ -44,9 +64,16 @@ pub fn restore(request: &mut Request) -> bool {
 }
 
 fn own(value: &str) -> Option<Signature> {
-    let (dialect, value) = value.strip_prefix(MARK)?.split_once('.')?;
+    let unpacked = value.starts_with(PACKED).then(|| unpacked(value)).flatten();
+    let (dialect, value) = unpacked.as_deref().unwrap_or(value).strip_prefix(MARK)?.split_once('.')?;
     let dialect = ALL.into_iter().find(|known| word(*known) == dialect)?;
     Some(Signature { dialect, value: value.to_owned() })
+}
+
+/// What was packed for Google's SDKs.
+fn unpacked(value: &str) -> Option<String> {
+    let standard = value.replace('-', "+").replace('_', "/");
+    String::from_utf8(BASE64.decode(standard).ok()?).ok()
 }
 
 const ALL: [Dialect; 4] =
@@ -63,6 +90,7 @@ fn word(dialect: Dialect) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use base64::engine::general_purpose::URL_SAFE as BASE64_URL;
     use leverframe_core::model::{Message, Role, Thinking};
 
     use super::*;
@@ -71,8 +99,12 @@ mod tests {
     fn a_signature_comes_back_to_whose_it_is() {
         for of in ALL {
             for carrier in ALL {
-                let signature = Signature { dialect: of, value: "c2ln.bmF0dXJl".to_owned() };
-                let value = carried(&signature, carrier);
+                let signature = Signature { dialect: of, value: "c2ln.bmF0dXJl+/8\u{fc}?~".to_owned() };
+                let mut value = carried(&signature, carrier);
+                if carrier == Dialect::Gemini && of != carrier {
+                    // As Google's SDK for Python gives it back.
+                    value = BASE64_URL.encode(BASE64.decode(&value).expect("bytes, to them"));
+                }
                 let thinking = Thinking {
                     signature: Some(Signature { dialect: carrier, value }),
                     ..Thinking::new("hm")
