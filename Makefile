@@ -18,6 +18,7 @@ endif
 # Set WIRE_CORPUS to a folder of recorded provider traffic to test against that as well.
 test:
 	cargo test --workspace
+	cargo test -p leverframe --features otlp --test otlp
 	cargo test --manifest-path fuzz/Cargo.toml --lib
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test -p leverframe-core --lib interleavings
 
@@ -38,6 +39,7 @@ hostile:
 lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy -p leverframe --all-targets --features otlp -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 
 bench:

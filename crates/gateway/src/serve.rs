@@ -60,7 +60,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Problem> {
     }
     let file = file(arguments.config.as_deref());
     let mut config = configuration(arguments.config.as_deref())?;
-    trace::begin(&arguments.trace, &config.trace);
+    let tracing = trace::begin(&arguments.trace, &config.trace)?;
     let listen = arguments.listen.or(config.gateway.listen).unwrap_or_else(default_address);
     config.log.file = arguments.log.clone().or(config.log.file);
     if arguments.no_log {
@@ -100,6 +100,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Problem> {
     if let Some(emulator) = emulator {
         emulator.shutdown().await;
     }
+    tracing.end().await;
     Ok(ended)
 }
 

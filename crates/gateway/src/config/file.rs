@@ -225,7 +225,7 @@ pub struct AdminTable {
 }
 
 /// What the process says while it runs, on standard error.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TraceTable {
     /// How much: a line for each request and each attempt that failed (`info`),
@@ -233,6 +233,9 @@ pub struct TraceTable {
     pub level: Option<TraceLevel>,
     /// As text, or as JSON with an object a line.
     pub format: Option<TraceWord>,
+    /// The address of an OpenTelemetry collector that is told every request, over
+    /// OTLP: `http://127.0.0.1:4318`. For a build with the feature `otlp`.
+    pub otlp: Option<String>,
 }
 
 /// How much is said.

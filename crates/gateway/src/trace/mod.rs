@@ -4,17 +4,22 @@
 //! line when it is over, an attempt that failed is one when it fails. What a
 //! model was asked and what it answered is in none of them, and no key is.
 
+#[cfg(feature = "otlp")]
+mod otlp;
+
 use std::io::IsTerminal;
 
 use clap::ValueEnum;
 use leverframe_gateway::config::{TraceLevel, TraceTable, TraceWord};
 use tracing_subscriber::{
-    Layer,
+    Layer, Registry,
     filter::{LevelFilter, Targets},
     fmt::{self, format::FmtSpan},
     layer::SubscriberExt,
     util::SubscriberInitExt,
 };
+
+use crate::show::Problem;
 
 /// What may be said on the command line of what is in the configuration.
 #[derive(Clone, Debug, clap::Args)]
@@ -42,8 +47,18 @@ enum Format {
     Json,
 }
 
+/// Says it until it is ended.
+#[must_use]
+pub(crate) struct Tracing {
+    #[cfg(feature = "otlp")]
+    exporting: Option<otlp::Exporting>,
+}
+
 /// Begins to say it. Once in a process.
-pub(crate) fn begin(arguments: &TraceArguments, table: &TraceTable) {
+///
+/// # Errors
+/// [`Problem`] where a collector is to hear it and cannot.
+pub(crate) fn begin(arguments: &TraceArguments, table: &TraceTable) -> Result<Tracing, Problem> {
     let level = match (arguments.trace, table.level.unwrap_or_default()) {
         (Some(level), _) => level,
         (None, TraceLevel::Off) => Level::Off,
@@ -56,21 +71,57 @@ pub(crate) fn begin(arguments: &TraceArguments, table: &TraceTable) {
         (None, TraceWord::Text) => Format::Text,
         (None, TraceWord::Json) => Format::Json,
     };
-    let level = match level {
-        Level::Off => return,
+    let filter = ours(match level {
+        Level::Off => LevelFilter::OFF,
         Level::Warn => LevelFilter::WARN,
         Level::Info => LevelFilter::INFO,
         Level::Debug => LevelFilter::DEBUG,
-    };
-    // What libraries have to say of every connection helps nobody here.
-    let ours =
-        ["leverframe", "leverframe_gateway", "leverframe_router", "leverframe_http", "leverframe_store"];
-    let filter =
-        Targets::new().with_default(LevelFilter::WARN).with_targets(ours.map(|target| (target, level)));
+    });
     let layer = fmt::layer().with_writer(std::io::stderr).with_span_events(FmtSpan::CLOSE).with_target(false);
     let layer = match format {
         Format::Text => layer.with_ansi(std::io::stderr().is_terminal()).with_filter(filter).boxed(),
         Format::Json => layer.json().flatten_event(true).with_span_list(false).with_filter(filter).boxed(),
     };
-    tracing_subscriber::registry().with(layer).init();
+    let (collecting, tracing) = collector(table)?;
+    tracing_subscriber::registry().with(collecting).with(layer).init();
+    Ok(tracing)
+}
+
+type Collecting = Option<Box<dyn Layer<Registry> + Send + Sync>>;
+
+#[cfg(feature = "otlp")]
+fn collector(table: &TraceTable) -> Result<(Collecting, Tracing), Problem> {
+    let Some(collector) = &table.otlp else { return Ok((None, Tracing { exporting: None })) };
+    let (layer, exporting) = otlp::layer(collector)?;
+    Ok((Some(layer), Tracing { exporting: Some(exporting) }))
+}
+
+#[cfg(not(feature = "otlp"))]
+fn collector(table: &TraceTable) -> Result<(Collecting, Tracing), Problem> {
+    match &table.otlp {
+        None => Ok((None, Tracing {})),
+        Some(_) => Err(Problem(
+            "trace.otlp: this leverframe was built without it; build it with --features otlp".to_owned(),
+        )),
+    }
+}
+
+impl Tracing {
+    /// Says what is left.
+    pub(crate) async fn end(self) {
+        #[cfg(feature = "otlp")]
+        if let Some(exporting) = self.exporting {
+            // It waits for the collector.
+            let _ = tokio::task::spawn_blocking(move || exporting.end()).await;
+        }
+    }
+}
+
+/// What is ours at this level, and of others what somebody should look at: what
+/// libraries have to say of every connection helps nobody here.
+fn ours(level: LevelFilter) -> Targets {
+    const OURS: [&str; 5] =
+        ["leverframe", "leverframe_gateway", "leverframe_router", "leverframe_http", "leverframe_store"];
+    let others = level.min(LevelFilter::WARN);
+    Targets::new().with_default(others).with_targets(OURS.map(|target| (target, level)))
 }
