@@ -36,8 +36,10 @@ A script is a list of entries:
   cycle        the same, going round several steps
 
 A step may have one of these answers (the default text, if none):
-  text, tokens ["a ", "b"], tool_call {name, arguments}, refusal (true or its words),
-  fault, body (with status, content_type), before_headers (close, reset, stall)
+  text, tokens ["a ", "b"], refusal (true or its words), fault, body (with status, content_type),
+  before_headers (close, reset, stall)
+calls of tools, alone or after text or tokens:
+  tool_call {name, arguments}, tool_calls [{name, arguments}, ...]
 one of these interruptions, after so many tokens:
   end_after, close_after, reset_after, stall_after, malformed_after,
   error_after {tokens, fault}, bare_error_after {tokens, fault}, long_line_after {tokens, bytes}

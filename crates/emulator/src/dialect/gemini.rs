@@ -6,7 +6,7 @@ use http::request::Parts;
 use serde_json::{Value, json};
 
 use super::{Asked, Dialect, Frames, Model, Problem, Query, Route, Speech, header, set, word};
-use crate::{Fault, Finish};
+use crate::{Fault, Finish, script::ToolCall};
 
 pub(super) struct GenerateContent;
 
@@ -188,8 +188,12 @@ impl Dialect for GenerateContent {
             return stopped(speech);
         }
         let thought = speech.thinking.map(|text| json!({"text": text, "thought": true}));
-        let said = call(speech).unwrap_or_else(|| json!({"text": speech.text()}));
-        let parts: Vec<Value> = thought.into_iter().chain([said]).collect();
+        let mut text = json!({"text": speech.text()});
+        if speech.calls.is_empty() {
+            sign(speech, &mut text);
+        }
+        let text = speech.has_text().then_some(text);
+        let parts: Vec<Value> = thought.into_iter().chain(text).chain(calls(speech)).collect();
         answer(speech, parts, Some(finish_reason(speech)), Some(said_tokens(speech)))
     }
 
@@ -197,16 +201,20 @@ impl Dialect for GenerateContent {
     /// of one array, written as they come.
     fn frames(&self, speech: &Speech<'_>) -> Frames {
         let thought = |text: &str| answer(speech, vec![json!({"text": text, "thought": true})], None, None);
-        let token = |(nth, text): (u64, &String)| {
+        let token = |(nth, part): (u64, Value)| {
             // The first chunk of a real stream has no count of candidates yet.
-            answer(speech, vec![json!({"text": text})], None, (nth > 0).then_some(nth + 1))
+            answer(speech, vec![part], None, (nth > 0).then_some(nth + 1))
         };
+        let said = speech.tokens.iter().map(|text| json!({"text": text})).chain(calls(speech));
         let last = if speech.is_blocked() {
             blocked(speech)
         } else if speech.refusal.is_some() {
             stopped(speech)
         } else {
-            let part = call(speech).unwrap_or_else(|| json!({"text": ""}));
+            let mut part = json!({"text": ""});
+            if speech.calls.is_empty() {
+                sign(speech, &mut part);
+            }
             answer(speech, vec![part], Some(finish_reason(speech)), Some(said_tokens(speech)))
         };
         let mut first = true;
@@ -219,7 +227,7 @@ impl Dialect for GenerateContent {
         };
         let mut frames = Frames {
             thinking: speech.thinking.map(thought).map(&mut frame).into_iter().collect(),
-            tokens: (0..).zip(speech.tokens.iter()).map(token).map(&mut frame).collect(),
+            tokens: (0..).zip(said).map(token).map(|chunk| vec![frame(chunk)]).collect(),
             terminal: vec![frame(last)],
             ..Frames::default()
         };
@@ -260,6 +268,8 @@ fn listed(model: &Model<'_>) -> Value {
         "thinking": true,
     })
 }
+
+const SIGNATURE: &str = "ZW11bGF0ZWQgdGhvdWdodA==";
 
 const EXCEEDED: &str = "You exceeded your current quota, please check your plan and billing details.";
 
@@ -340,10 +350,29 @@ fn stopped(speech: &Speech<'_>) -> Value {
     answer
 }
 
-fn call(speech: &Speech<'_>) -> Option<Value> {
-    let (name, arguments) = speech.tool?;
-    let args: Value = serde_json::from_str(arguments).unwrap_or_else(|_| json!({}));
-    Some(json!({"functionCall": {"name": name, "args": args}}))
+/// The calls, each a part. Models before the third generation give them no id.
+fn calls(speech: &Speech<'_>) -> Vec<Value> {
+    let has_ids = !["gemini-1", "gemini-2"].iter().any(|old| speech.asked.model.starts_with(old));
+    let call = |(place, call): (usize, &ToolCall)| {
+        let args: Value = serde_json::from_str(&call.arguments).unwrap_or_else(|_| json!({}));
+        let mut called = json!({"name": call.name, "args": args});
+        if has_ids {
+            set(&mut called, "id", speech.call_id("call", place));
+        }
+        let mut part = json!({"functionCall": called});
+        if place == 0 {
+            sign(speech, &mut part);
+        }
+        part
+    };
+    speech.calls.iter().enumerate().map(call).collect()
+}
+
+/// Signs a part, if there were thoughts. Of parallel calls only the first is signed.
+fn sign(speech: &Speech<'_>, part: &mut Value) {
+    if speech.thinking.is_some() {
+        set(part, "thoughtSignature", SIGNATURE);
+    }
 }
 
 /// A tool call is no reason of its own here.

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Deserializer};
 
-use super::{Fault, Finish, How, Script, Step};
+use super::{Answer, Fault, Finish, How, Script, Step};
 use crate::Provider;
 
 /// Most steps that an entry may come to when repeated.
@@ -89,11 +89,13 @@ struct Line {
     // What is answered: one of these, or else the default text.
     text: Option<String>,
     tokens: Option<Vec<String>>,
-    tool_call: Option<ToolCall>,
     fault: Option<Fault>,
     refusal: Option<Refusal>,
     body: Option<String>,
     before_headers: Option<BeforeHeaders>,
+    // Alone, or after `text` or `tokens`: one of these.
+    tool_call: Option<ToolCall>,
+    tool_calls: Option<Vec<ToolCall>>,
     // Only beside `body`.
     status: Option<u16>,
     content_type: Option<String>,
@@ -192,16 +194,17 @@ impl Line {
         if self.body.is_none() && (self.status.is_some() || self.content_type.is_some()) {
             return Err("`status` and `content_type` belong to a `body`; add one".to_owned());
         }
+        let calls =
+            one_of("tool_call, tool_calls", [self.tool_call.map(|call| vec![call]), self.tool_calls])?;
         let raw = |body| {
             let content_type = self.content_type.as_deref().unwrap_or("application/json");
             Step::raw(self.status.unwrap_or(200), content_type, body)
         };
         let answer = one_of(
-            "text, tokens, tool_call, fault, refusal, body, before_headers",
+            "text, tokens, fault, refusal, body, before_headers",
             [
                 self.text.map(Step::text),
                 self.tokens.map(Step::tokens),
-                self.tool_call.map(|call| Step::tool_call(call.name, text(call.arguments))),
                 self.fault.map(Step::fault),
                 self.refusal.map(|refusal| match refusal {
                     Refusal::Silent => Step::refusal(),
@@ -229,8 +232,19 @@ impl Line {
                 self.long_line_after.map(|line| (line.tokens, How::LongLine(line.bytes))),
             ],
         )?;
+        let answer = match calls {
+            None => answer.unwrap_or_else(Step::ok),
+            Some(calls) => {
+                let said = answer.unwrap_or_else(|| Step::text(""));
+                if !matches!(said.answer, Answer::Tokens(_)) {
+                    return Err(
+                        "calls of tools go with `text` or `tokens` only; make two steps of it".to_owned()
+                    );
+                }
+                calls.into_iter().fold(said, |step, call| step.calling(call.name, text(call.arguments)))
+            }
+        };
         let mut step = answer
-            .unwrap_or_else(Step::ok)
             .before_headers(Duration::from_millis(self.before_headers_ms))
             .before_first_token(Duration::from_millis(self.before_first_token_ms))
             .between_tokens(Duration::from_millis(self.between_tokens_ms));
@@ -265,7 +279,6 @@ fn text(json: serde_json::Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::script::Answer;
 
     #[test]
     fn a_script_is_read() {
@@ -278,6 +291,9 @@ mod tests {
             {"provider": "gemini", "always": {"fault": {"rate_limited": {"retry_after_seconds": 2}}}},
             {"provider": "openai", "cycle": [
                 {"tool_call": {"name": "f", "arguments": {"a": 1}}},
+                {"text": "Let me see.", "tool_calls": [
+                    {"name": "f", "arguments": {}}, {"name": "g", "arguments": "{}"}
+                ]},
                 {"error_after": {"tokens": 1, "fault": "server"}, "headers": {"x-a": "b"}},
                 {"before_headers": "reset"},
                 {"refusal": "I will not."}
@@ -296,9 +312,13 @@ mod tests {
         let limited = Fault::RateLimited { retry_after_seconds: Some(2) };
         assert!(matches!(next(Provider::Gemini).answer, Answer::Fault(fault) if fault == limited));
         for _ in 0..2 {
-            assert!(
-                matches!(next(Provider::OpenAi).answer, Answer::ToolCall { arguments, .. } if arguments == r#"{"a":1}"#)
-            );
+            let called = next(Provider::OpenAi);
+            let arguments: Vec<_> = called.calls.iter().map(|call| call.arguments.as_str()).collect();
+            assert_eq!(arguments, [r#"{"a":1}"#]);
+            assert!(matches!(called.answer, Answer::Tokens(tokens) if tokens.is_empty()));
+            let called = next(Provider::OpenAi);
+            assert_eq!(called.calls.iter().map(|call| call.name.as_str()).collect::<Vec<_>>(), ["f", "g"]);
+            assert!(matches!(called.answer, Answer::Tokens(tokens) if *tokens == ["Let ", "me ", "see."]));
             assert_eq!(next(Provider::OpenAi).headers, [("x-a".to_owned(), "b".to_owned())]);
             assert!(matches!(next(Provider::OpenAi).answer, Answer::ResetBeforeHeaders));
             let refusal = next(Provider::OpenAi).answer;
@@ -319,6 +339,11 @@ mod tests {
             (r#"[{"provider": "openai", "steps": [{}], "repeat": 1000000}]"#.to_owned(), "use `cycle`"),
             (entry(r#"{"txt": "hi"}"#), "`text`"),
             (entry(r#"{"text": "hi", "fault": "server"}"#), "only one of text"),
+            (
+                entry(r#"{"tool_call": {"name": "f", "arguments": {}}, "tool_calls": []}"#),
+                "only one of tool_call",
+            ),
+            (entry(r#"{"tool_calls": [], "fault": "server"}"#), "go with `text`"),
             (entry(r#"{"end_after": 1, "stall_after": 1}"#), "only one of end_after"),
             (entry(r#"{"status": 503}"#), "belong to a `body`"),
             (entry(r#"{"refusal": false}"#), "leave it out"),

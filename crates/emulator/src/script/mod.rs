@@ -12,7 +12,7 @@ use crate::Provider;
 pub use file::ScriptError;
 pub(crate) use file::load;
 pub use step::Step;
-pub(crate) use step::{Answer, How};
+pub(crate) use step::{Answer, How, ToolCall};
 
 /// Why the model says it stopped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]

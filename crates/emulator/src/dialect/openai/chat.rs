@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     super::{Asked, Dialect, Frames, Model, Problem, Query, Route, Speech, halves, is_empty_array, set},
-    CREATED, call_id,
+    CREATED,
     errors::{self, refused},
     has_key, headers, padding, path,
 };
@@ -61,24 +61,16 @@ impl Dialect for ChatCompletions {
     }
 
     fn whole(&self, speech: &Speech<'_>) -> Value {
-        let message = match speech.tool {
-            Some((name, arguments)) => json!({
-                "role": "assistant",
-                "content": null,
-                "refusal": null,
-                "annotations": [],
-                "tool_calls": [{
-                    "id": call_id(speech),
-                    "type": "function",
-                    "function": {"name": name, "arguments": arguments},
-                }],
-            }),
-            None => {
-                let content = speech.refusal.is_none().then(|| speech.text());
-                let refusal = speech.refusal.as_deref();
-                json!({"role": "assistant", "content": content, "refusal": refusal, "annotations": []})
-            }
-        };
+        let content = (speech.refusal.is_none() && speech.has_text()).then(|| speech.text());
+        let refusal = speech.refusal.as_deref();
+        let mut message =
+            json!({"role": "assistant", "content": content, "refusal": refusal, "annotations": []});
+        if !speech.calls.is_empty() {
+            let calls = speech.calls.iter().enumerate();
+            let calls: Vec<_> =
+                calls.map(|(place, of)| call(speech, place, &of.name, &of.arguments)).collect();
+            set(&mut message, "tool_calls", calls);
+        }
         json!({
             "id": format!("chatcmpl-emulated{:06}", speech.nth),
             "object": "chat.completion",
@@ -122,33 +114,35 @@ impl Dialect for ChatCompletions {
             let choice = json!({"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish});
             chunk(json!([choice]), Value::Null)
         };
-        let (opening, deltas): (Value, Vec<Value>) = match speech.tool {
-            Some((name, arguments)) => {
-                let function = json!({"name": name, "arguments": ""});
-                let call =
-                    json!({"index": 0, "id": call_id(speech), "type": "function", "function": function});
-                let opening =
-                    json!({"role": "assistant", "content": null, "tool_calls": [call], "refusal": null});
-                let fragment =
-                    |json: &str| json!({"tool_calls": [{"index": 0, "function": {"arguments": json}}]});
-                (opening, halves(arguments).map(fragment).into())
+        let field = if speech.refusal.is_some() { "refusal" } else { "content" };
+        let mut opening = json!({"role": "assistant", "content": null, "refusal": null});
+        if speech.has_text() {
+            set(&mut opening, field, "");
+        }
+        let mut tokens: Vec<Vec<String>> =
+            speech.tokens.iter().map(|text| vec![delta(json!({ field: text }), None)]).collect();
+        for (place, of) in speech.calls.iter().enumerate() {
+            let mut begun = call(speech, place, &of.name, "");
+            set(&mut begun, "index", place);
+            let mut begins = Vec::new();
+            match place == 0 && tokens.is_empty() {
+                // The first opens with the stream, a later one when it comes.
+                true => set(&mut opening, "tool_calls", json!([begun])),
+                false => begins.push(delta(json!({"tool_calls": [begun]}), None)),
             }
-            None if speech.refusal.is_some() => {
-                let opening = json!({"role": "assistant", "content": null, "refusal": ""});
-                (opening, speech.tokens.iter().map(|text| json!({"refusal": text})).collect())
+            for json in halves(&of.arguments) {
+                let fragment = json!({"index": place, "function": {"arguments": json}});
+                begins.push(delta(json!({"tool_calls": [fragment]}), None));
+                tokens.push(std::mem::take(&mut begins));
             }
-            None => {
-                let opening = json!({"role": "assistant", "content": "", "refusal": null});
-                (opening, speech.tokens.iter().map(|text| json!({"content": text})).collect())
-            }
-        };
+        }
         let mut closing = vec![delta(json!({}), Some(finish_reason(speech)))];
         if with_usage {
             closing.push(chunk(json!([]), usage(speech)));
         }
         Frames {
             opening: vec![delta(opening, None)],
-            tokens: deltas.into_iter().map(|token| delta(token, None)).collect(),
+            tokens,
             closing,
             terminal: vec![self.data("[DONE]")],
             ..Frames::default()
@@ -158,6 +152,12 @@ impl Dialect for ChatCompletions {
     fn data(&self, json: &str) -> String {
         format!("data: {json}\n\n")
     }
+}
+
+/// A call with these of its arguments.
+fn call(speech: &Speech<'_>, place: usize, name: &str, arguments: &str) -> Value {
+    let function = json!({"name": name, "arguments": arguments});
+    json!({"id": speech.call_id("call", place), "type": "function", "function": function})
 }
 
 fn usage(speech: &Speech<'_>) -> Value {
@@ -176,10 +176,10 @@ fn usage(speech: &Speech<'_>) -> Value {
 }
 
 fn finish_reason(speech: &Speech<'_>) -> &'static str {
-    match (speech.tool, speech.finish) {
+    match (speech.calls.is_empty(), speech.finish) {
         (_, Finish::Length) => "length",
         (_, Finish::ContentFilter) => "content_filter",
-        (Some(_), Finish::Stop) => "tool_calls",
-        (None, Finish::Stop) => "stop",
+        (false, Finish::Stop) => "tool_calls",
+        (true, Finish::Stop) => "stop",
     }
 }
