@@ -36,6 +36,9 @@ pub(crate) struct Arguments {
     /// Answer from emulated providers: no key, no network, nothing is real.
     #[arg(long)]
     emulated: bool,
+    /// What the emulated providers answer: a JSON script, as `leverframe-emulator --help` describes it.
+    #[arg(long, value_name = "FILE", requires = "emulated")]
+    script: Option<PathBuf>,
     /// The log's file: leverframe.redb, unless the configuration says otherwise.
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
@@ -46,7 +49,7 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Problem> {
     let emulator = match arguments.emulated {
-        true => Some(Emulator::start().await.map_err(|error| chain(&error))?),
+        true => Some(start(arguments.script.as_deref()).await?),
         false => None,
     };
     let file = file(arguments.config.as_deref());
@@ -90,6 +93,18 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Problem> {
         emulator.shutdown().await;
     }
     Ok(ended)
+}
+
+/// The emulated providers, with their script.
+async fn start(script: Option<&Path>) -> Result<Emulator, Problem> {
+    let emulator = Emulator::start().await.map_err(|error| chain(&error))?;
+    if let Some(path) = script {
+        let at = path.display();
+        let json =
+            std::fs::read_to_string(path).map_err(|error| Problem(format!("cannot read {at}: {error}")))?;
+        emulator.load(&json).map_err(|error| Problem(format!("{at}: {error}")))?;
+    }
+    Ok(emulator)
 }
 
 pub(crate) fn default_address() -> SocketAddr {

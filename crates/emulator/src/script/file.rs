@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Deserializer};
 
-use super::{Answer, Fault, Finish, How, Script, Step};
+use super::{Answer, Fault, Finish, How, Script, Step, When};
 use crate::Provider;
 
 /// Most steps that an entry may come to when repeated.
@@ -21,7 +21,11 @@ pub struct ScriptError(#[from] serde_json::Error);
 /// Adds the steps of a JSON script.
 pub(crate) fn load(json: &str, script: &mut Script) -> Result<(), ScriptError> {
     let entries: Vec<Entry> = serde_json::from_str(json)?;
-    for Entry { provider, model, steps, cycle } in entries {
+    for Entry { provider, model, when, steps, cycle } in entries {
+        if when.asks_something() {
+            script.when(provider, model, when, steps, cycle);
+            continue;
+        }
         script.queue(provider, model.as_deref(), steps);
         if !cycle.is_empty() {
             script.cycle(provider, model.as_deref(), cycle);
@@ -35,6 +39,7 @@ pub(crate) fn load(json: &str, script: &mut Script) -> Result<(), ScriptError> {
 struct Entry {
     provider: Provider,
     model: Option<String>,
+    when: When,
     steps: Vec<Step>,
     cycle: Vec<Step>,
 }
@@ -45,6 +50,11 @@ struct RawEntry {
     provider: Provider,
     /// Any model, if left out.
     model: Option<String>,
+    /// Only calls that say this since the model last spoke.
+    when: Option<String>,
+    /// Only calls that have all of these somewhere in their bodies.
+    #[serde(default)]
+    with: Vec<String>,
     #[serde(default)]
     steps: Vec<Step>,
     /// How many times the steps are queued.
@@ -72,7 +82,8 @@ impl TryFrom<RawEntry> for Entry {
         }
         let steps = std::iter::repeat_n(raw.steps, times).flatten().collect();
         let cycle = raw.always.map_or(raw.cycle, |step| vec![step]);
-        Ok(Self { provider: raw.provider, model: raw.model, steps, cycle })
+        let when = When { says: raw.when, with: raw.with };
+        Ok(Self { provider: raw.provider, model: raw.model, when, steps, cycle })
     }
 }
 
@@ -300,7 +311,7 @@ mod tests {
             ]}
         ]"#;
         load(json, script).expect("valid");
-        let mut next = |provider| script.next(provider, "m");
+        let mut next = |provider| script.next(provider, "m", &serde_json::Value::Null);
         for _ in 0..2 {
             assert!(matches!(next(Provider::Anthropic).answer, Answer::Fault(Fault::Overloaded)));
             let text = next(Provider::Anthropic);
@@ -352,6 +363,9 @@ mod tests {
             let error = load(&wrong, script).expect_err(&wrong).to_string();
             assert!(error.contains("line 1 column") && error.contains(says), "{wrong}: {error}");
         }
-        assert!(matches!(script.next(Provider::OpenAi, "m").answer, Answer::Default));
+        assert!(matches!(
+            script.next(Provider::OpenAi, "m", &serde_json::Value::Null).answer,
+            Answer::Default
+        ));
     }
 }
