@@ -131,7 +131,7 @@ async fn tools_are_called_side_by_side_over_two_turns() {
             for (streamed, thinks) in [(false, false), (true, false), (false, true), (true, true)] {
                 let case = format!("{dialect} of {provider}, streamed: {streamed}, thinks: {thinks}");
                 let step = Step::tool_call("weather", r#"{"city":"Paris"}"#)
-                    .and_tool_call("weather", r#"{"city":"Oslo"}"#);
+                    .calling("weather", r#"{"city":"Oslo"}"#);
                 gateway.world.always(provider, if thinks { step.thinking("let me look") } else { step });
                 let [whole, stream] = both(&client, first.clone()).await;
                 let answer = if streamed { stream } else { whole };

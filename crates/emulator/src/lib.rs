@@ -26,11 +26,13 @@
 //!
 //! # Which step answers a call
 //!
-//! 1. the next one queued for its model ([`Emulator::script`]);
-//! 2. else the next one queued for any model ([`Emulator::script_any`]);
-//! 3. else what answers always, for the model, then for any
+//! 1. the one for what it says ([`Emulator::when`], and a script's `when` and
+//!    `with`);
+//! 2. else the next one queued for its model ([`Emulator::script`]);
+//! 3. else the next one queued for any model ([`Emulator::script_any`]);
+//! 4. else what answers always, for the model, then for any
 //!    ([`Emulator::always`], [`Emulator::cycle`]);
-//! 4. else a text that quotes the question.
+//! 5. else a text that quotes the question.
 //!
 //! A call that the provider would refuse anyway (no key, no such path, a body
 //! that is not JSON or lacks a required field, a parameter or a model that is
@@ -79,6 +81,7 @@ pub use builder::Builder;
 pub use calls::{Call, CallEnd};
 pub use script::{Fault, Finish, ScriptError, Step};
 
+use script::When;
 use server::Shared;
 
 /// How long a shutdown waits for calls that are being answered.
@@ -170,6 +173,13 @@ impl Emulator {
     /// that have none queued. No steps at all end it.
     pub fn cycle(&self, provider: Provider, model: Option<&str>, steps: impl IntoIterator<Item = Step>) {
         self.shared.script().cycle(provider, model, steps);
+    }
+
+    /// From now on answers every call that says this text, since the model
+    /// last spoke, before any other step. What was told first comes first.
+    pub fn when(&self, provider: Provider, text: impl Into<String>, step: Step) {
+        let when = When { says: Some(text.into()), with: Vec::new() };
+        self.shared.script().when(provider, None, when, [], [step]);
     }
 
     /// Back to the default answer for this provider, with nothing queued.

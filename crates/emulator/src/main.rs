@@ -30,15 +30,20 @@ const MORE: &str = r#"Examples:
 A script is a list of entries:
   provider     anthropic, gemini or openai
   model        any, if left out
+  when         for calls only that say this text since the model last spoke
+  with         for calls only that have all these texts in their bodies, in a string or a key
   steps        one call takes one step, in order
   repeat       so many times (1)
   always       the step for calls when there are none left
   cycle        the same, going round several steps
 
+Entries with `when` or `with` come first, in their order; steps that are used up count as not there.
+
 A step may have one of these answers (the default text, if none):
-  text, tokens ["a ", "b"], tool_call {name, arguments},
-  tool_calls [{name, arguments}, ...], refusal (true or its words),
-  fault, body (with status, content_type), before_headers (close, reset, stall)
+  text, tokens ["a ", "b"], refusal (true or its words), fault, body (with status, content_type),
+  before_headers (close, reset, stall)
+calls of tools, alone or after text or tokens:
+  tool_call {name, arguments}, tool_calls [{name, arguments}, ...]
 one of these interruptions, after so many tokens:
   end_after, close_after, reset_after, stall_after, malformed_after,
   error_after {tokens, fault}, bare_error_after {tokens, fault}, long_line_after {tokens, bytes}

@@ -193,7 +193,7 @@ async fn answer(
     if let Some(written) = arrived.without_script(shared.models(provider)) {
         return Ok(respond(written, &[], call, connection));
     }
-    let step = shared.script().next(provider, &arrived.asked.model);
+    let step = shared.script().next(provider, &arrived.asked.model, &arrived.asked.body);
     if !step.before_headers.is_zero() {
         tokio::time::sleep(step.before_headers).await;
     }

@@ -10,10 +10,10 @@ use super::{Arrived, Asked, Dialect, Written, input};
 use crate::{
     Fault, Finish, Provider, Step,
     body::Piece,
-    script::{Answer, How},
+    script::{Answer, How, ToolCall},
 };
 
-/// Tokens that calling a tool takes, whatever its arguments.
+/// Tokens that a call of a tool takes, whatever its arguments.
 const TOOL_CALL: u64 = 12;
 
 /// Words of a question that the default text quotes.
@@ -29,8 +29,8 @@ pub(super) struct Speech<'a> {
     /// The words of a refusal. Where the model speaks them they are the
     /// tokens; where the provider does there are no tokens.
     pub(super) refusal: Option<String>,
-    /// Names and arguments of the tools it calls, if it does not speak.
-    pub(super) calls: Vec<(&'a str, &'a str)>,
+    /// Calls of tools, after the text.
+    pub(super) calls: &'a [ToolCall],
     pub(super) finish: Finish,
     pub(super) input_tokens: u64,
     /// Includes `thinking_tokens`.
@@ -41,6 +41,17 @@ pub(super) struct Speech<'a> {
 impl Speech<'_> {
     pub(super) fn text(&self) -> String {
         self.tokens.concat()
+    }
+
+    /// An id for a call of this answer, by its place; distinct from those in
+    /// other answers.
+    pub(super) fn call_id(&self, kind: &str, place: usize) -> String {
+        format!("{kind}_emulated{:06}{place:02}", self.nth)
+    }
+
+    /// Whether there is text, be it empty, beside or instead of calls.
+    pub(super) fn has_text(&self) -> bool {
+        !self.tokens.is_empty() || self.calls.is_empty()
     }
 
     /// Neither text nor a call: the prompt itself was refused.
@@ -56,7 +67,9 @@ pub(super) struct Frames {
     pub(super) opening: Vec<String>,
     /// Between the opening and the first token.
     pub(super) thinking: Vec<String>,
-    pub(super) tokens: Vec<String>,
+    /// The last of each is the token; before it comes what it makes necessary,
+    /// such as the end of one block and the beginning of the next.
+    pub(super) tokens: Vec<Vec<String>>,
     /// Says why it stopped.
     pub(super) closing: Vec<String>,
     /// Says that it is over.
@@ -67,33 +80,31 @@ pub(super) struct Frames {
 pub(crate) fn write(arrived: &Arrived<'_>, step: &Step) -> Written {
     let Arrived { asked, provider, nth, .. } = arrived;
     let mut refusal = None;
+    let mut calls = step.calls.as_slice();
     let (tokens, finish) = match &step.answer {
         Answer::Raw { status, content_type, body } => return raw(*status, content_type, body),
         Answer::Fault(Fault::ContentFilter) if *provider != Provider::OpenAi => {
+            calls = &[];
             (Arc::default(), Finish::ContentFilter)
         }
         Answer::Fault(fault) => return scripted_error(arrived, *fault),
         Answer::Tokens(tokens) => (Arc::clone(tokens), step.finish),
         Answer::Refusal(tokens) => {
+            calls = &[];
             refusal = Some(tokens.concat());
             match provider {
                 Provider::OpenAi => (Arc::clone(tokens), step.finish),
                 Provider::Anthropic | Provider::Gemini => (Arc::default(), Finish::ContentFilter),
             }
         }
-        Answer::ToolCalls(_) => (Arc::default(), step.finish),
         Answer::Default
         | Answer::CloseBeforeHeaders
         | Answer::ResetBeforeHeaders
         | Answer::StallBeforeHeaders => (default_tokens(asked), step.finish),
     };
-    let calls: Vec<_> = match &step.answer {
-        Answer::ToolCalls(calls) => calls.iter().map(|(name, arguments)| (&**name, &**arguments)).collect(),
-        _ => Vec::new(),
-    };
     let thinking_tokens = step.thinking.as_deref().map_or(0, |text| text.split_whitespace().count() as u64);
     let counted_input = input::tokens(&asked.body);
-    let counted_output = tokens.len() as u64 + calls.len() as u64 * TOOL_CALL + thinking_tokens;
+    let counted_output = tokens.len() as u64 + TOOL_CALL * calls.len() as u64 + thinking_tokens;
     let (input_tokens, output_tokens) = step.usage.unwrap_or((counted_input, counted_output));
     let speech = Speech {
         nth: *nth,
@@ -172,23 +183,27 @@ fn whole(dialect: &dyn Dialect, speech: &Speech<'_>, step: &Step) -> Written {
 
 fn streamed(dialect: &dyn Dialect, speech: &Speech<'_>, step: &Step) -> Written {
     let frames = dialect.frames(speech);
-    let before_tokens = frames.opening.len() + frames.thinking.len();
-    let count = frames.tokens.len();
+    let mut sent = frames.opening.len() + frames.thinking.len();
     let mut pieces: Vec<Piece> = frames.opening.into_iter().map(Piece::text).collect();
     pieces.push(Piece::Wait(step.before_first_token));
     pieces.extend(frames.thinking.into_iter().map(Piece::text));
-    let mut tokens = frames.tokens.into_iter().enumerate().flat_map(|(nth, frame)| {
+    let mut tokens = frames.tokens.into_iter().enumerate().map(|(nth, frames)| {
         let wait = if nth > 0 { step.between_tokens } else { std::time::Duration::ZERO };
-        [Piece::Wait(wait), Piece::text(frame)]
+        let mut pieces = vec![Piece::Wait(wait)];
+        pieces.extend(frames.into_iter().map(Piece::text));
+        pieces
     });
     if let Some(interruption) = &step.interruption {
-        pieces.extend(tokens.by_ref().take(interruption.after.saturating_mul(2)));
-        let sent = before_tokens + interruption.after.min(count);
+        for token in tokens.by_ref().take(interruption.after) {
+            // The wait is none.
+            sent += token.len() - 1;
+            pieces.extend(token);
+        }
         pieces.extend(interrupt(dialect, speech, &interruption.how, sent));
     }
     let goes_on = |how: &How| matches!(how, How::Malformed | How::LongLine(_));
     if step.interruption.as_ref().is_none_or(|interruption| goes_on(&interruption.how)) {
-        pieces.extend(tokens);
+        pieces.extend(tokens.flatten());
         pieces.extend(frames.closing.into_iter().map(Piece::text));
         if step.terminal_frame {
             pieces.extend(frames.terminal.into_iter().map(Piece::text));

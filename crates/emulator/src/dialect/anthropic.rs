@@ -165,13 +165,13 @@ impl Dialect for Messages {
         if let Some(thinking) = speech.thinking {
             content.push(json!({"type": "thinking", "thinking": thinking, "signature": SIGNATURE}));
         }
-        for (nth, (name, arguments)) in speech.calls.iter().enumerate() {
-            let input: Value = serde_json::from_str(arguments).unwrap_or_else(|_| json!({}));
-            content
-                .push(json!({"type": "tool_use", "id": tool_id(speech, nth), "name": name, "input": input}));
-        }
         if !speech.tokens.is_empty() {
             content.push(json!({"type": "text", "text": speech.text()}));
+        }
+        for (place, call) in speech.calls.iter().enumerate() {
+            let input: Value = serde_json::from_str(&call.arguments).unwrap_or_else(|_| json!({}));
+            let id = speech.call_id("toolu", place);
+            content.push(json!({"type": "tool_use", "id": id, "name": call.name, "input": input}));
         }
         let mut message = message(speech, content, &usage(speech, speech.output_tokens));
         if let (Some(fields), Some(stop)) = (message.as_object_mut(), stop(speech).as_object()) {
@@ -196,30 +196,24 @@ impl Dialect for Messages {
             frames.thinking.push(block_stop(index));
             index += 1;
         }
-        let mut blocks: Vec<(Value, Vec<Value>)> = Vec::new();
-        for (nth, (name, arguments)) in speech.calls.iter().enumerate() {
-            let [first, second] = halves(arguments);
-            let delta = |json: &str| json!({"type": "input_json_delta", "partial_json": json});
-            let block = json!({"type": "tool_use", "id": tool_id(speech, nth), "name": name, "input": {}});
-            blocks.push((block, ["", first, second].map(delta).into()));
+        // The first block opens with the stream, a later one when it comes.
+        let opens_stream = index == 0;
+        let mut begins = Vec::new();
+        for (block, deltas) in said(speech) {
+            let start = block_start(index, &block);
+            match (frames.tokens.is_empty(), opens_stream) {
+                (true, true) => frames.opening.push(start),
+                (true, false) => frames.thinking.push(start),
+                (false, _) => begins.extend([block_stop(index - 1), start]),
+            }
+            for delta in deltas {
+                begins.push(block_delta(index, &delta));
+                frames.tokens.push(std::mem::take(&mut begins));
+            }
+            index += 1;
         }
-        if !speech.tokens.is_empty() {
-            let delta = |text: &String| json!({"type": "text_delta", "text": text});
-            blocks.push((json!({"type": "text", "text": ""}), speech.tokens.iter().map(delta).collect()));
-        }
-        for (nth, (block, deltas)) in blocks.iter().enumerate() {
-            let index = index + nth;
-            // The first block opens with the stream, a later one when it comes.
-            let opens = match (nth, index) {
-                (0, 0) => &mut frames.opening,
-                (0, _) => &mut frames.thinking,
-                _ => &mut frames.tokens,
-            };
-            opens.push(block_start(index, block));
-            frames.tokens.extend(deltas.iter().map(|delta| block_delta(index, delta)));
-            let last = nth + 1 == blocks.len();
-            let closes = if last { &mut frames.closing } else { &mut frames.tokens };
-            closes.push(block_stop(index));
+        if !frames.tokens.is_empty() {
+            frames.closing.push(block_stop(index - 1));
         }
         frames.opening.push("event: ping\ndata: {\"type\": \"ping\"}\n\n".to_owned());
         frames.closing.push(event(&json!({
@@ -318,8 +312,22 @@ fn request_id(nth: usize) -> String {
     format!("req_emulated{nth:06}")
 }
 
-fn tool_id(speech: &Speech<'_>, nth: usize) -> String {
-    format!("toolu_emulated{:06}{nth}", speech.nth)
+/// The blocks that are said, as they begin, each with its deltas, of which
+/// there are some.
+fn said(speech: &Speech<'_>) -> Vec<(Value, Vec<Value>)> {
+    let mut blocks = Vec::new();
+    if !speech.tokens.is_empty() {
+        let delta = |text: &String| json!({"type": "text_delta", "text": text});
+        blocks.push((json!({"type": "text", "text": ""}), speech.tokens.iter().map(delta).collect()));
+    }
+    for (place, call) in speech.calls.iter().enumerate() {
+        let [first, second] = halves(&call.arguments);
+        let delta = |json: &str| json!({"type": "input_json_delta", "partial_json": json});
+        let id = speech.call_id("toolu", place);
+        let block = json!({"type": "tool_use", "id": id, "name": call.name, "input": {}});
+        blocks.push((block, ["", first, second].map(delta).into()));
+    }
+    blocks
 }
 
 fn error(kind: &str, message: &str, nth: usize) -> Value {
@@ -356,15 +364,15 @@ fn usage(speech: &Speech<'_>, output: u64) -> Value {
 
 /// Why it stopped, as a whole message and the last delta say it.
 fn stop(speech: &Speech<'_>) -> Value {
-    let reason = match (speech.calls.first(), speech.finish) {
+    let reason = match (speech.calls.is_empty(), speech.finish) {
         (_, Finish::ContentFilter) => {
             let category = speech.refusal.as_ref().map(|_| "general_harms");
             let details = json!({"type": "refusal", "category": category, "explanation": speech.refusal});
             return json!({"stop_reason": "refusal", "stop_sequence": null, "stop_details": details});
         }
         (_, Finish::Length) => "max_tokens",
-        (Some(_), Finish::Stop) => "tool_use",
-        (None, Finish::Stop) => "end_turn",
+        (false, Finish::Stop) => "tool_use",
+        (true, Finish::Stop) => "end_turn",
     };
     json!({"stop_reason": reason, "stop_sequence": null})
 }

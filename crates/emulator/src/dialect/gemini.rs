@@ -6,7 +6,7 @@ use http::request::Parts;
 use serde_json::{Value, json};
 
 use super::{Asked, Dialect, Frames, Model, Problem, Query, Route, Speech, header, set, word};
-use crate::{Fault, Finish};
+use crate::{Fault, Finish, script::ToolCall};
 
 pub(super) struct GenerateContent;
 
@@ -188,7 +188,12 @@ impl Dialect for GenerateContent {
             return stopped(speech);
         }
         let thought = speech.thinking.map(|text| json!({"text": text, "thought": true}));
-        let parts: Vec<Value> = thought.into_iter().chain(said(speech, &speech.text())).collect();
+        let mut text = json!({"text": speech.text()});
+        if speech.calls.is_empty() {
+            sign(speech, &mut text);
+        }
+        let text = speech.has_text().then_some(text);
+        let parts: Vec<Value> = thought.into_iter().chain(text).chain(calls(speech)).collect();
         answer(speech, parts, Some(finish_reason(speech)), Some(said_tokens(speech)))
     }
 
@@ -196,16 +201,21 @@ impl Dialect for GenerateContent {
     /// of one array, written as they come.
     fn frames(&self, speech: &Speech<'_>) -> Frames {
         let thought = |text: &str| answer(speech, vec![json!({"text": text, "thought": true})], None, None);
-        let token = |(nth, text): (u64, &String)| {
+        let token = |(nth, part): (u64, Value)| {
             // The first chunk of a real stream has no count of candidates yet.
-            answer(speech, vec![json!({"text": text})], None, (nth > 0).then_some(nth + 1))
+            answer(speech, vec![part], None, (nth > 0).then_some(nth + 1))
         };
+        let said = speech.tokens.iter().map(|text| json!({"text": text})).chain(calls(speech));
         let last = if speech.is_blocked() {
             blocked(speech)
         } else if speech.refusal.is_some() {
             stopped(speech)
         } else {
-            answer(speech, said(speech, ""), Some(finish_reason(speech)), Some(said_tokens(speech)))
+            let mut part = json!({"text": ""});
+            if speech.calls.is_empty() {
+                sign(speech, &mut part);
+            }
+            answer(speech, vec![part], Some(finish_reason(speech)), Some(said_tokens(speech)))
         };
         let mut first = true;
         let mut frame = |chunk: Value| {
@@ -217,7 +227,7 @@ impl Dialect for GenerateContent {
         };
         let mut frames = Frames {
             thinking: speech.thinking.map(thought).map(&mut frame).into_iter().collect(),
-            tokens: (0..).zip(speech.tokens.iter()).map(token).map(&mut frame).collect(),
+            tokens: (0..).zip(said).map(token).map(|chunk| vec![frame(chunk)]).collect(),
             terminal: vec![frame(last)],
             ..Frames::default()
         };
@@ -258,6 +268,8 @@ fn listed(model: &Model<'_>) -> Value {
         "thinking": true,
     })
 }
+
+const SIGNATURE: &str = "ZW11bGF0ZWQgdGhvdWdodA==";
 
 const EXCEEDED: &str = "You exceeded your current quota, please check your plan and billing details.";
 
@@ -338,23 +350,30 @@ fn stopped(speech: &Speech<'_>) -> Value {
     answer
 }
 
-/// The calls, or else this text. What it thought is signed on the first of them.
-fn said(speech: &Speech<'_>, text: &str) -> Vec<Value> {
-    let call = |(name, arguments): &(&str, &str)| {
-        let args: Value = serde_json::from_str(arguments).unwrap_or_else(|_| json!({}));
-        json!({"functionCall": {"name": name, "args": args}})
+/// The calls, each a part. Models before the third generation give them no id.
+fn calls(speech: &Speech<'_>) -> Vec<Value> {
+    let has_ids = !["gemini-1", "gemini-2"].iter().any(|old| speech.asked.model.starts_with(old));
+    let call = |(place, call): (usize, &ToolCall)| {
+        let args: Value = serde_json::from_str(&call.arguments).unwrap_or_else(|_| json!({}));
+        let mut called = json!({"name": call.name, "args": args});
+        if has_ids {
+            set(&mut called, "id", speech.call_id("call", place));
+        }
+        let mut part = json!({"functionCall": called});
+        if place == 0 {
+            sign(speech, &mut part);
+        }
+        part
     };
-    let mut parts: Vec<Value> = speech.calls.iter().map(call).collect();
-    if parts.is_empty() {
-        parts.push(json!({ "text": text }));
-    }
-    if let (Some(_), Some(first)) = (speech.thinking, parts.first_mut()) {
-        set(first, "thoughtSignature", SIGNATURE);
-    }
-    parts
+    speech.calls.iter().enumerate().map(call).collect()
 }
 
-const SIGNATURE: &str = "ZW11bGF0ZWQgdGhvdWdodA==";
+/// Signs a part, if there were thoughts. Of parallel calls only the first is signed.
+fn sign(speech: &Speech<'_>, part: &mut Value) {
+    if speech.thinking.is_some() {
+        set(part, "thoughtSignature", SIGNATURE);
+    }
+}
 
 /// A tool call is no reason of its own here.
 fn finish_reason(speech: &Speech<'_>) -> &'static str {

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Deserializer};
 
-use super::{Fault, Finish, How, Script, Step};
+use super::{Answer, Fault, Finish, How, Script, Step, When};
 use crate::Provider;
 
 /// Most steps that an entry may come to when repeated.
@@ -21,7 +21,11 @@ pub struct ScriptError(#[from] serde_json::Error);
 /// Adds the steps of a JSON script.
 pub(crate) fn load(json: &str, script: &mut Script) -> Result<(), ScriptError> {
     let entries: Vec<Entry> = serde_json::from_str(json)?;
-    for Entry { provider, model, steps, cycle } in entries {
+    for Entry { provider, model, when, steps, cycle } in entries {
+        if when.asks_something() {
+            script.when(provider, model, when, steps, cycle);
+            continue;
+        }
         script.queue(provider, model.as_deref(), steps);
         if !cycle.is_empty() {
             script.cycle(provider, model.as_deref(), cycle);
@@ -35,6 +39,7 @@ pub(crate) fn load(json: &str, script: &mut Script) -> Result<(), ScriptError> {
 struct Entry {
     provider: Provider,
     model: Option<String>,
+    when: When,
     steps: Vec<Step>,
     cycle: Vec<Step>,
 }
@@ -45,6 +50,11 @@ struct RawEntry {
     provider: Provider,
     /// Any model, if left out.
     model: Option<String>,
+    /// Only calls that say this since the model last spoke.
+    when: Option<String>,
+    /// Only calls that have all of these somewhere in their bodies.
+    #[serde(default)]
+    with: Vec<String>,
     #[serde(default)]
     steps: Vec<Step>,
     /// How many times the steps are queued.
@@ -72,7 +82,8 @@ impl TryFrom<RawEntry> for Entry {
         }
         let steps = std::iter::repeat_n(raw.steps, times).flatten().collect();
         let cycle = raw.always.map_or(raw.cycle, |step| vec![step]);
-        Ok(Self { provider: raw.provider, model: raw.model, steps, cycle })
+        let when = When { says: raw.when, with: raw.with };
+        Ok(Self { provider: raw.provider, model: raw.model, when, steps, cycle })
     }
 }
 
@@ -89,12 +100,13 @@ struct Line {
     // What is answered: one of these, or else the default text.
     text: Option<String>,
     tokens: Option<Vec<String>>,
-    tool_call: Option<ToolCall>,
-    tool_calls: Option<Vec<ToolCall>>,
     fault: Option<Fault>,
     refusal: Option<Refusal>,
     body: Option<String>,
     before_headers: Option<BeforeHeaders>,
+    // Alone, or after `text` or `tokens`: one of these.
+    tool_call: Option<ToolCall>,
+    tool_calls: Option<Vec<ToolCall>>,
     // Only beside `body`.
     status: Option<u16>,
     content_type: Option<String>,
@@ -193,17 +205,17 @@ impl Line {
         if self.body.is_none() && (self.status.is_some() || self.content_type.is_some()) {
             return Err("`status` and `content_type` belong to a `body`; add one".to_owned());
         }
+        let calls =
+            one_of("tool_call, tool_calls", [self.tool_call.map(|call| vec![call]), self.tool_calls])?;
         let raw = |body| {
             let content_type = self.content_type.as_deref().unwrap_or("application/json");
             Step::raw(self.status.unwrap_or(200), content_type, body)
         };
         let answer = one_of(
-            "text, tokens, tool_call, tool_calls, fault, refusal, body, before_headers",
+            "text, tokens, fault, refusal, body, before_headers",
             [
                 self.text.map(Step::text),
                 self.tokens.map(Step::tokens),
-                self.tool_call.map(|call| Step::tool_call(call.name, text(call.arguments))),
-                self.tool_calls.map(calls).transpose()?,
                 self.fault.map(Step::fault),
                 self.refusal.map(|refusal| match refusal {
                     Refusal::Silent => Step::refusal(),
@@ -231,8 +243,19 @@ impl Line {
                 self.long_line_after.map(|line| (line.tokens, How::LongLine(line.bytes))),
             ],
         )?;
+        let answer = match calls {
+            None => answer.unwrap_or_else(Step::ok),
+            Some(calls) => {
+                let said = answer.unwrap_or_else(|| Step::text(""));
+                if !matches!(said.answer, Answer::Tokens(_)) {
+                    return Err(
+                        "calls of tools go with `text` or `tokens` only; make two steps of it".to_owned()
+                    );
+                }
+                calls.into_iter().fold(said, |step, call| step.calling(call.name, text(call.arguments)))
+            }
+        };
         let mut step = answer
-            .unwrap_or_else(Step::ok)
             .before_headers(Duration::from_millis(self.before_headers_ms))
             .before_first_token(Duration::from_millis(self.before_first_token_ms))
             .between_tokens(Duration::from_millis(self.between_tokens_ms));
@@ -245,15 +268,6 @@ impl Line {
             Some((after, how)) => step.interrupted(after, how),
             None => step,
         })
-    }
-}
-
-/// Several calls in one answer.
-fn calls(calls: Vec<ToolCall>) -> Result<Step, String> {
-    let call = |step: Step, call: ToolCall| step.and_tool_call(call.name, text(call.arguments));
-    match calls.is_empty() {
-        true => Err("`tool_calls` names none; leave it out".to_owned()),
-        false => Ok(calls.into_iter().fold(Step::ok(), call)),
     }
 }
 
@@ -276,7 +290,6 @@ fn text(json: serde_json::Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::script::Answer;
 
     #[test]
     fn a_script_is_read() {
@@ -288,14 +301,17 @@ mod tests {
             ]},
             {"provider": "gemini", "always": {"fault": {"rate_limited": {"retry_after_seconds": 2}}}},
             {"provider": "openai", "cycle": [
-                {"tool_calls": [{"name": "f", "arguments": {"a": 1}}, {"name": "g", "arguments": "{}"}]},
+                {"tool_call": {"name": "f", "arguments": {"a": 1}}},
+                {"text": "Let me see.", "tool_calls": [
+                    {"name": "f", "arguments": {}}, {"name": "g", "arguments": "{}"}
+                ]},
                 {"error_after": {"tokens": 1, "fault": "server"}, "headers": {"x-a": "b"}},
                 {"before_headers": "reset"},
                 {"refusal": "I will not."}
             ]}
         ]"#;
         load(json, script).expect("valid");
-        let mut next = |provider| script.next(provider, "m");
+        let mut next = |provider| script.next(provider, "m", &serde_json::Value::Null);
         for _ in 0..2 {
             assert!(matches!(next(Provider::Anthropic).answer, Answer::Fault(Fault::Overloaded)));
             let text = next(Provider::Anthropic);
@@ -307,9 +323,13 @@ mod tests {
         let limited = Fault::RateLimited { retry_after_seconds: Some(2) };
         assert!(matches!(next(Provider::Gemini).answer, Answer::Fault(fault) if fault == limited));
         for _ in 0..2 {
-            assert!(
-                matches!(next(Provider::OpenAi).answer, Answer::ToolCalls(calls) if calls[0].1 == r#"{"a":1}"# && calls[1].0 == "g")
-            );
+            let called = next(Provider::OpenAi);
+            let arguments: Vec<_> = called.calls.iter().map(|call| call.arguments.as_str()).collect();
+            assert_eq!(arguments, [r#"{"a":1}"#]);
+            assert!(matches!(called.answer, Answer::Tokens(tokens) if tokens.is_empty()));
+            let called = next(Provider::OpenAi);
+            assert_eq!(called.calls.iter().map(|call| call.name.as_str()).collect::<Vec<_>>(), ["f", "g"]);
+            assert!(matches!(called.answer, Answer::Tokens(tokens) if *tokens == ["Let ", "me ", "see."]));
             assert_eq!(next(Provider::OpenAi).headers, [("x-a".to_owned(), "b".to_owned())]);
             assert!(matches!(next(Provider::OpenAi).answer, Answer::ResetBeforeHeaders));
             let refusal = next(Provider::OpenAi).answer;
@@ -330,15 +350,22 @@ mod tests {
             (r#"[{"provider": "openai", "steps": [{}], "repeat": 1000000}]"#.to_owned(), "use `cycle`"),
             (entry(r#"{"txt": "hi"}"#), "`text`"),
             (entry(r#"{"text": "hi", "fault": "server"}"#), "only one of text"),
+            (
+                entry(r#"{"tool_call": {"name": "f", "arguments": {}}, "tool_calls": []}"#),
+                "only one of tool_call",
+            ),
+            (entry(r#"{"tool_calls": [], "fault": "server"}"#), "go with `text`"),
             (entry(r#"{"end_after": 1, "stall_after": 1}"#), "only one of end_after"),
             (entry(r#"{"status": 503}"#), "belong to a `body`"),
             (entry(r#"{"refusal": false}"#), "leave it out"),
-            (entry(r#"{"tool_calls": []}"#), "names none"),
             (entry(r#"{"fault": {"rate_limited": {"after": 1}}}"#), "`retry_after_seconds`"),
         ] {
             let error = load(&wrong, script).expect_err(&wrong).to_string();
             assert!(error.contains("line 1 column") && error.contains(says), "{wrong}: {error}");
         }
-        assert!(matches!(script.next(Provider::OpenAi, "m").answer, Answer::Default));
+        assert!(matches!(
+            script.next(Provider::OpenAi, "m", &serde_json::Value::Null).answer,
+            Answer::Default
+        ));
     }
 }

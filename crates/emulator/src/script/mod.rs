@@ -2,17 +2,20 @@
 
 mod file;
 mod step;
+mod when;
 
 use std::collections::{HashMap, VecDeque};
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::Provider;
 
 pub use file::ScriptError;
 pub(crate) use file::load;
 pub use step::Step;
-pub(crate) use step::{Answer, How};
+pub(crate) use step::{Answer, How, ToolCall};
+pub(crate) use when::When;
 
 /// Why the model says it stopped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -64,7 +67,31 @@ pub(crate) struct Script {
     /// Keyed by model; `None` is any.
     queues: HashMap<(Provider, Option<String>), VecDeque<Step>>,
     cycles: HashMap<(Provider, Option<String>), Cycle>,
+    /// Come before all others, in this order.
+    matched: Vec<Matched>,
     default: Step,
+}
+
+/// Steps for the calls that say something.
+#[derive(Debug)]
+struct Matched {
+    provider: Provider,
+    /// `None` is any.
+    model: Option<String>,
+    when: When,
+    queue: VecDeque<Step>,
+    cycle: Cycle,
+}
+
+impl Matched {
+    fn next(&mut self, provider: Provider, model: &str, body: &Value) -> Option<Step> {
+        let asked = self.provider == provider && self.model.as_deref().is_none_or(|own| own == model);
+        // Reading the body is the dear part.
+        if !asked || (self.queue.is_empty() && self.cycle.steps.is_empty()) || !self.when.matches(body) {
+            return None;
+        }
+        self.queue.pop_front().or_else(|| self.cycle.next())
+    }
 }
 
 /// Steps that never run out.
@@ -84,7 +111,7 @@ impl Cycle {
 
 impl Script {
     pub(crate) fn new(default: Step) -> Self {
-        Self { queues: HashMap::new(), cycles: HashMap::new(), default }
+        Self { queues: HashMap::new(), cycles: HashMap::new(), matched: Vec::new(), default }
     }
 
     pub(crate) fn queue(
@@ -106,13 +133,29 @@ impl Script {
         self.cycles.insert((provider, model.map(str::to_owned)), cycle);
     }
 
+    pub(crate) fn when(
+        &mut self,
+        provider: Provider,
+        model: Option<String>,
+        when: When,
+        steps: impl IntoIterator<Item = Step>,
+        cycle: impl IntoIterator<Item = Step>,
+    ) {
+        let (queue, cycle) = (steps.into_iter().collect(), Cycle { steps: cycle.into_iter().collect() });
+        self.matched.push(Matched { provider, model, when, queue, cycle });
+    }
+
     pub(crate) fn clear(&mut self, provider: Provider) {
         self.queues.retain(|(of, _), _| *of != provider);
         self.cycles.retain(|(of, _), _| *of != provider);
+        self.matched.retain(|matched| matched.provider != provider);
     }
 
-    /// The step for the next call of this model.
-    pub(crate) fn next(&mut self, provider: Provider, model: &str) -> Step {
+    /// The step for the next call, of this model and with this body.
+    pub(crate) fn next(&mut self, provider: Provider, model: &str, body: &Value) -> Step {
+        if let Some(step) = self.matched.iter_mut().find_map(|matched| matched.next(provider, model, body)) {
+            return step;
+        }
         let keys = [(provider, Some(model.to_owned())), (provider, None)];
         let queued = keys.iter().find_map(|key| self.queues.get_mut(key)?.pop_front());
         queued
@@ -141,11 +184,27 @@ mod tests {
         script.cycle(ANY, Some("n"), [Step::text("z")]);
         script.queue(ANY, None, [Step::text("b")]);
         script.queue(ANY, Some("m"), [Step::text("a")]);
-        let mut said = |model: &str| word(&script.next(ANY, model)).to_owned();
+        let mut said = |model: &str| word(&script.next(ANY, model, &Value::Null)).to_owned();
         assert_eq!(["m", "m", "m", "m", "m", "n", "n"].map(&mut said), ["a", "b", "x", "y", "x", "z", "z"]);
         script.cycle(ANY, Some("n"), []);
-        assert_eq!(word(&script.next(ANY, "n")), "y", "no steps end a cycle");
+        assert_eq!(word(&script.next(ANY, "n", &Value::Null)), "y", "no steps end a cycle");
         script.clear(ANY);
-        assert_eq!(word(&script.next(ANY, "m")), "default");
+        assert_eq!(word(&script.next(ANY, "m", &Value::Null)), "default");
+    }
+
+    #[test]
+    fn calls_that_say_something_come_first_as_long_as_there_are_steps_for_them() {
+        let script = &mut Script::new(Step::ok());
+        script.queue(ANY, Some("m"), [Step::text("queued")]);
+        let when = |text: &str| When { says: Some(text.to_owned()), with: Vec::new() };
+        script.when(ANY, None, when("rain"), [Step::text("once")], []);
+        script.when(ANY, Some("m".to_owned()), when("rain"), [], [Step::text("always")]);
+        script.when(ANY, None, when("snow"), [Step::text("snow")], []);
+        let rain = serde_json::json!({"input": "Will it rain?"});
+        let mut said = |model: &str| word(&script.next(ANY, model, &rain)).to_owned();
+        assert_eq!(["n", "m", "m", "n"].map(&mut said), ["once", "always", "always", "default"]);
+        assert_eq!(word(&script.next(ANY, "m", &Value::Null)), "queued");
+        script.clear(ANY);
+        assert_eq!(word(&script.next(ANY, "m", &rain)), "default");
     }
 }

@@ -7,14 +7,17 @@ use super::{Fault, Finish};
 /// How one call is answered. Methods change the plain good answer; those that
 /// interrupt it replace one another.
 ///
-/// Tokens are counted from the first one of the text (or the first fragment
-/// of a tool call's arguments); "after 0 tokens" is after the opening frames.
+/// Tokens are counted from the first one of the text; fragments of a tool
+/// call's arguments (in Gemini, the call) are tokens too. "After 0 tokens" is
+/// after the opening frames.
 /// An answer that is not streamed has no tokens to count: it is interrupted
 /// in the middle of its body, and an error is all it says.
 #[derive(Clone, Debug)]
 #[must_use = "a step does nothing until it is queued"]
 pub struct Step {
     pub(crate) answer: Answer,
+    /// After the text, in parallel. Only text has any.
+    pub(crate) calls: Vec<ToolCall>,
     pub(crate) thinking: Option<String>,
     pub(crate) finish: Finish,
     /// Input and output tokens to report instead of the counted ones.
@@ -27,6 +30,14 @@ pub struct Step {
     pub(crate) terminal_frame: bool,
 }
 
+/// A call of a tool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ToolCall {
+    pub(crate) name: String,
+    /// JSON text.
+    pub(crate) arguments: String,
+}
+
 /// What is answered if nothing interrupts.
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
@@ -35,8 +46,6 @@ pub(crate) enum Answer {
     Tokens(Arc<[String]>),
     /// The model refuses in these words.
     Refusal(Arc<[String]>),
-    /// Names and arguments.
-    ToolCalls(Vec<(String, String)>),
     Fault(Fault),
     Raw {
         status: u16,
@@ -82,6 +91,7 @@ impl Step {
     fn new(answer: Answer) -> Self {
         Self {
             answer,
+            calls: Vec::new(),
             thinking: None,
             finish: Finish::default(),
             usage: None,
@@ -121,19 +131,14 @@ impl Step {
 
     /// A call of this tool with these arguments, which are JSON text.
     pub fn tool_call(name: impl Into<String>, arguments: impl Into<String>) -> Self {
-        Self::new(Answer::ToolCalls(vec![(name.into(), arguments.into())]))
+        Self::tool_calls([(name, arguments)])
     }
 
-    /// One more call in the same answer. Of an answer that calls no tool it is
-    /// the first. Streamed, the frames that begin and end a further call count
-    /// as tokens.
-    pub fn and_tool_call(mut self, name: impl Into<String>, arguments: impl Into<String>) -> Self {
-        let call = (name.into(), arguments.into());
-        match &mut self.answer {
-            Answer::ToolCalls(calls) => calls.push(call),
-            answer => *answer = Answer::ToolCalls(vec![call]),
-        }
-        self
+    /// Calls of these tools in one answer, with no text. Each has a name and
+    /// arguments, which are JSON text.
+    pub fn tool_calls<N: Into<String>, A: Into<String>>(calls: impl IntoIterator<Item = (N, A)>) -> Self {
+        let step = Self::new(Answer::Tokens(Arc::default()));
+        calls.into_iter().fold(step, |step, (name, arguments)| step.calling(name, arguments))
     }
 
     /// This error.
@@ -213,9 +218,18 @@ impl Step {
         Self::new(Answer::StallBeforeHeaders)
     }
 
-    /// Thinks aloud first. Chat Completions does not show it, and only counts
-    /// it. In Responses each paragraph is a part of the summary, asked for or
-    /// not; `encrypted_content` is there if `include` asks for it.
+    /// Calls a tool as well, after the text and the calls there are. Only text
+    /// is followed by calls: errors, refusals and the like stay as they are.
+    pub fn calling(mut self, name: impl Into<String>, arguments: impl Into<String>) -> Self {
+        self.calls.push(ToolCall { name: name.into(), arguments: arguments.into() });
+        self
+    }
+
+    /// Thinks aloud first. Anthropic and Gemini sign it: the one signs the
+    /// thought, the other the first call, or else the text. Chat Completions
+    /// does not show it, and only counts it. In Responses each paragraph is a
+    /// part of the summary, asked for or not; `encrypted_content` is there if
+    /// `include` asks for it.
     pub fn thinking(mut self, text: impl Into<String>) -> Self {
         self.thinking = Some(text.into());
         self

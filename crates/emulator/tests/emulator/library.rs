@@ -41,6 +41,12 @@ async fn scripts_may_change_while_it_runs() {
         emulator.always(api.provider(), Step::text("always"));
         emulator.script(api.provider(), "m", [Step::text("first")]);
         emulator.script(api.provider(), "another", [Step::text("not for us")]);
+        emulator.when(api.provider(), "Hel", Step::text("Hi"));
+        emulator.when(api.provider(), "Bye", Step::text("So long"));
+        assert!(says("Hi").await && says("Hi").await);
+        emulator.clear(api.provider());
+        emulator.always(api.provider(), Step::text("always"));
+        emulator.script(api.provider(), "m", [Step::text("first")]);
         assert!(says("first").await && says("always").await && says("always").await);
         emulator.clear(api.provider());
         assert!(says("default").await);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     super::{Asked, Dialect, Frames, Model, Problem, Query, Route, Speech, halves, is_empty_array, set},
-    CREATED, call_id,
+    CREATED,
     errors::{self, refused},
     has_key, headers, padding, path,
 };
@@ -61,28 +61,16 @@ impl Dialect for ChatCompletions {
     }
 
     fn whole(&self, speech: &Speech<'_>) -> Value {
-        let call = |(nth, (name, arguments)): (usize, &(&str, &str))| {
-            json!({
-                "id": call_id(speech, nth),
-                "type": "function",
-                "function": {"name": name, "arguments": arguments},
-            })
-        };
-        let calls: Vec<Value> = speech.calls.iter().enumerate().map(call).collect();
-        let message = match calls.is_empty() {
-            false => json!({
-                "role": "assistant",
-                "content": null,
-                "refusal": null,
-                "annotations": [],
-                "tool_calls": calls,
-            }),
-            true => {
-                let content = speech.refusal.is_none().then(|| speech.text());
-                let refusal = speech.refusal.as_deref();
-                json!({"role": "assistant", "content": content, "refusal": refusal, "annotations": []})
-            }
-        };
+        let content = (speech.refusal.is_none() && speech.has_text()).then(|| speech.text());
+        let refusal = speech.refusal.as_deref();
+        let mut message =
+            json!({"role": "assistant", "content": content, "refusal": refusal, "annotations": []});
+        if !speech.calls.is_empty() {
+            let calls = speech.calls.iter().enumerate();
+            let calls: Vec<_> =
+                calls.map(|(place, of)| call(speech, place, &of.name, &of.arguments)).collect();
+            set(&mut message, "tool_calls", calls);
+        }
         json!({
             "id": format!("chatcmpl-emulated{:06}", speech.nth),
             "object": "chat.completion",
@@ -126,42 +114,35 @@ impl Dialect for ChatCompletions {
             let choice = json!({"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish});
             chunk(json!([choice]), Value::Null)
         };
-        let begun = |nth: usize, name: &str| {
-            let function = json!({"name": name, "arguments": ""});
-            json!({"index": nth, "id": call_id(speech, nth), "type": "function", "function": function})
-        };
-        let (opening, deltas): (Value, Vec<Value>) = match speech.calls.first() {
-            Some((name, _)) => {
-                let first = begun(0, name);
-                let opening =
-                    json!({"role": "assistant", "content": null, "tool_calls": [first], "refusal": null});
-                let mut deltas = Vec::new();
-                for (nth, (name, arguments)) in speech.calls.iter().enumerate() {
-                    if nth > 0 {
-                        deltas.push(json!({"tool_calls": [begun(nth, name)]}));
-                    }
-                    let fragment =
-                        |json: &str| json!({"tool_calls": [{"index": nth, "function": {"arguments": json}}]});
-                    deltas.extend(halves(arguments).map(fragment));
-                }
-                (opening, deltas)
+        let field = if speech.refusal.is_some() { "refusal" } else { "content" };
+        let mut opening = json!({"role": "assistant", "content": null, "refusal": null});
+        if speech.has_text() {
+            set(&mut opening, field, "");
+        }
+        let mut tokens: Vec<Vec<String>> =
+            speech.tokens.iter().map(|text| vec![delta(json!({ field: text }), None)]).collect();
+        for (place, of) in speech.calls.iter().enumerate() {
+            let mut begun = call(speech, place, &of.name, "");
+            set(&mut begun, "index", place);
+            let mut begins = Vec::new();
+            match place == 0 && tokens.is_empty() {
+                // The first opens with the stream, a later one when it comes.
+                true => set(&mut opening, "tool_calls", json!([begun])),
+                false => begins.push(delta(json!({"tool_calls": [begun]}), None)),
             }
-            None if speech.refusal.is_some() => {
-                let opening = json!({"role": "assistant", "content": null, "refusal": ""});
-                (opening, speech.tokens.iter().map(|text| json!({"refusal": text})).collect())
+            for json in halves(&of.arguments) {
+                let fragment = json!({"index": place, "function": {"arguments": json}});
+                begins.push(delta(json!({"tool_calls": [fragment]}), None));
+                tokens.push(std::mem::take(&mut begins));
             }
-            None => {
-                let opening = json!({"role": "assistant", "content": "", "refusal": null});
-                (opening, speech.tokens.iter().map(|text| json!({"content": text})).collect())
-            }
-        };
+        }
         let mut closing = vec![delta(json!({}), Some(finish_reason(speech)))];
         if with_usage {
             closing.push(chunk(json!([]), usage(speech)));
         }
         Frames {
             opening: vec![delta(opening, None)],
-            tokens: deltas.into_iter().map(|token| delta(token, None)).collect(),
+            tokens,
             closing,
             terminal: vec![self.data("[DONE]")],
             ..Frames::default()
@@ -171,6 +152,12 @@ impl Dialect for ChatCompletions {
     fn data(&self, json: &str) -> String {
         format!("data: {json}\n\n")
     }
+}
+
+/// A call with these of its arguments.
+fn call(speech: &Speech<'_>, place: usize, name: &str, arguments: &str) -> Value {
+    let function = json!({"name": name, "arguments": arguments});
+    json!({"id": speech.call_id("call", place), "type": "function", "function": function})
 }
 
 fn usage(speech: &Speech<'_>) -> Value {
@@ -189,10 +176,10 @@ fn usage(speech: &Speech<'_>) -> Value {
 }
 
 fn finish_reason(speech: &Speech<'_>) -> &'static str {
-    match (speech.calls.first(), speech.finish) {
+    match (speech.calls.is_empty(), speech.finish) {
         (_, Finish::Length) => "length",
         (_, Finish::ContentFilter) => "content_filter",
-        (Some(_), Finish::Stop) => "tool_calls",
-        (None, Finish::Stop) => "stop",
+        (false, Finish::Stop) => "tool_calls",
+        (true, Finish::Stop) => "stop",
     }
 }

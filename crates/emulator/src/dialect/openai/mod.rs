@@ -8,7 +8,7 @@ mod responses;
 
 use http::request::Parts;
 
-use super::{Dialect, Speech, bearer, header};
+use super::{Dialect, bearer, header};
 use crate::Fault;
 
 pub(super) use chat::ChatCompletions;
@@ -60,10 +60,6 @@ fn headers(fault: Option<Fault>, nth: usize) -> Vec<(&'static str, String)> {
     ];
     headers.extend(wait.map(|seconds| ("retry-after", seconds.to_string())));
     headers
-}
-
-fn call_id(speech: &Speech<'_>, nth: usize) -> String {
-    format!("call_emulated{:06}{nth}", speech.nth)
 }
 
 /// Hides how long what it stands beside is: together they fill up sixteens.

@@ -8,7 +8,7 @@ use super::{
         super::{Frames, Speech, halves, set},
         padding,
     },
-    items::{begun, ended, failed, incomplete, part, reasoning, reasoning_id, said, said_id, summary},
+    items::{Said, begun, ended, failed, incomplete, part, reasoning, reasoning_id, said, summary},
 };
 
 /// Writes events and numbers them.
@@ -49,9 +49,7 @@ pub(super) fn frames(speech: &Speech<'_>) -> Frames {
         frames.opening.push(events.write("response.output_item.added", added));
         frames.thinking = think(speech, &mut events);
     }
-    if !speech.is_blocked() {
-        say(speech, &mut events, &mut frames);
-    }
+    say(speech, &mut events, &mut frames);
     let last = if incomplete(speech).is_some() { "response.incomplete" } else { "response.completed" };
     frames.terminal.push(events.write(last, json!({"response": ended(speech)})));
     frames
@@ -80,74 +78,87 @@ fn think(speech: &Speech<'_>, events: &mut Events) -> Vec<String> {
     written
 }
 
-/// The events of the message or of the calls.
+/// The events of the items that are said.
 fn say(speech: &Speech<'_>, events: &mut Events, frames: &mut Frames) {
     let first = usize::from(speech.thinking.is_some());
-    let items = speech.calls.len().max(1);
-    for nth in 0..items {
-        let (opening, tokens, closing) = item(speech, events, nth, first + nth);
-        let opens = match (nth, first) {
-            (0, 0) => &mut frames.opening,
-            (0, _) => &mut frames.thinking,
-            _ => &mut frames.tokens,
-        };
-        opens.extend(opening);
-        frames.tokens.extend(tokens);
-        let closes = if nth + 1 == items { &mut frames.closing } else { &mut frames.tokens };
-        closes.extend(closing);
+    for (place, said) in said(speech).into_iter().enumerate() {
+        let index = first + place;
+        let begins = begin(speech, events, said, index);
+        match (place, index) {
+            // The first item opens with the stream, a later one when it comes.
+            (0, 0) => frames.opening.extend(begins),
+            (0, _) => frames.thinking.extend(begins),
+            // What ends the item before comes before what begins this one.
+            _ => frames.closing.extend(begins),
+        }
+        for token in tokens(speech, events, said, index) {
+            let mut before = if place == 0 { Vec::new() } else { std::mem::take(&mut frames.closing) };
+            before.push(token);
+            frames.tokens.push(before);
+        }
+        frames.closing.extend(end(speech, events, said, index));
     }
 }
 
-/// How an item begins, what it says, and how it ends.
-fn item(
-    speech: &Speech<'_>,
-    events: &mut Events,
-    nth: usize,
-    index: usize,
-) -> (Vec<String>, Vec<String>, Vec<String>) {
-    let call = speech.calls.get(nth);
-    let item = |done| json!({"output_index": index, "item": said(speech, nth, done)});
-    let mut place = json!({"item_id": said_id(speech, nth), "output_index": index});
-    if call.is_none() {
+/// Where an item's events happen.
+fn place(speech: &Speech<'_>, said: Said<'_>, index: usize) -> Value {
+    let mut place = json!({"item_id": said.id(speech), "output_index": index});
+    if said.call.is_none() {
         set(&mut place, "content_index", 0);
     }
-    let with = |name: &str, value: Value| {
-        let mut fields = place.clone();
-        set(&mut fields, name, value);
-        fields
-    };
-    // What its deltas are called, and the field that is whole in the end.
-    let (kind, field) = match (call, &speech.refusal) {
+    place
+}
+
+/// What an item's deltas are called, and the field that is whole in the end.
+fn names(speech: &Speech<'_>, said: Said<'_>) -> (&'static str, &'static str) {
+    match (said.call, &speech.refusal) {
         (Some(_), _) => ("response.function_call_arguments", "arguments"),
         (None, Some(_)) => ("response.refusal", "refusal"),
         (None, None) => ("response.output_text", "text"),
-    };
-    let mut deltas = place.clone();
-    let whole = match call {
-        Some((_, arguments)) => (*arguments).to_owned(),
-        None => speech.text(),
-    };
-    let mut done = with(field, json!(whole));
+    }
+}
+
+fn begin(speech: &Speech<'_>, events: &mut Events, said: Said<'_>, index: usize) -> Vec<String> {
+    let item = json!({"output_index": index, "item": said.item(speech, false)});
+    let mut written = vec![events.write("response.output_item.added", item)];
+    if said.call.is_none() {
+        let mut fields = place(speech, said, index);
+        set(&mut fields, "part", part(speech, false));
+        written.push(events.write("response.content_part.added", fields));
+    }
+    written
+}
+
+fn tokens(speech: &Speech<'_>, events: &mut Events, said: Said<'_>, index: usize) -> Vec<String> {
+    let (kind, field) = names(speech, said);
+    let mut fields = place(speech, said, index);
     if field == "text" {
-        set(&mut deltas, "logprobs", json!([]));
+        set(&mut fields, "logprobs", json!([]));
+    }
+    let mut delta = |token: &str| events.delta(&format!("{kind}.delta"), fields.clone(), token);
+    match said.call {
+        Some((_, call)) => halves(&call.arguments).map(delta).into(),
+        None => speech.tokens.iter().map(|token| delta(token)).collect(),
+    }
+}
+
+fn end(speech: &Speech<'_>, events: &mut Events, said: Said<'_>, index: usize) -> Vec<String> {
+    let (kind, field) = names(speech, said);
+    let mut done = place(speech, said, index);
+    let whole = said.call.map_or_else(|| speech.text(), |(_, call)| call.arguments.clone());
+    set(&mut done, field, whole);
+    if field == "text" {
         set(&mut done, "logprobs", json!([]));
     }
-
-    let mut opening = vec![events.write("response.output_item.added", item(false))];
-    if call.is_none() {
-        opening.push(events.write("response.content_part.added", with("part", part(speech, false))));
+    let mut written = vec![events.write(&format!("{kind}.done"), done)];
+    if said.call.is_none() {
+        let mut fields = place(speech, said, index);
+        set(&mut fields, "part", part(speech, true));
+        written.push(events.write("response.content_part.done", fields));
     }
-    let mut delta = |token: &str| events.delta(&format!("{kind}.delta"), deltas.clone(), token);
-    let tokens = match call {
-        Some((_, arguments)) => halves(arguments).map(delta).into(),
-        None => speech.tokens.iter().map(|token| delta(token)).collect(),
-    };
-    let mut closing = vec![events.write(&format!("{kind}.done"), done)];
-    if call.is_none() {
-        closing.push(events.write("response.content_part.done", with("part", part(speech, true))));
-    }
-    closing.push(events.write("response.output_item.done", item(true)));
-    (opening, tokens, closing)
+    let item = json!({"output_index": index, "item": said.item(speech, true)});
+    written.push(events.write("response.output_item.done", item));
+    written
 }
 
 /// The events of an error that comes after so many others.

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::super::{
     super::{Speech, set},
-    CREATED, call_id,
+    CREATED,
 };
-use crate::Finish;
+use crate::{Finish, script::ToolCall};
 
 /// The response while it goes on: no output, no usage.
 pub(super) fn begun(speech: &Speech<'_>) -> Value {
@@ -121,8 +121,8 @@ fn status(speech: &Speech<'_>) -> &'static str {
 
 fn output(speech: &Speech<'_>) -> Vec<Value> {
     let reasoning = speech.thinking.map(|_| reasoning(speech, true));
-    let items = if speech.is_blocked() { 0 } else { speech.calls.len().max(1) };
-    reasoning.into_iter().chain((0..items).map(|nth| said(speech, nth, true))).collect()
+    let said = said(speech).into_iter().map(|said| said.item(speech, true));
+    reasoning.into_iter().chain(said).collect()
 }
 
 pub(super) fn reasoning_id(speech: &Speech<'_>) -> String {
@@ -149,33 +149,59 @@ pub(super) fn reasoning(speech: &Speech<'_>, done: bool) -> Value {
     item
 }
 
-/// The id of the item that is said: the message or a call.
-pub(super) fn said_id(speech: &Speech<'_>, nth: usize) -> String {
-    match speech.calls.is_empty() {
-        true => format!("msg_emulated{:06}", speech.nth),
-        false => format!("fc_emulated{:06}{nth}", speech.nth),
-    }
+/// An item that is said.
+#[derive(Clone, Copy)]
+pub(super) struct Said<'a> {
+    /// A call and its place among the calls; else the message.
+    pub(super) call: Option<(usize, &'a ToolCall)>,
+    /// Nothing is said after it.
+    is_last: bool,
 }
 
-/// The item that is said, as it begins or when it is done.
-pub(super) fn said(speech: &Speech<'_>, nth: usize, done: bool) -> Value {
-    let status = if done { status(speech) } else { "in_progress" };
-    match speech.calls.get(nth) {
-        Some((name, arguments)) => json!({
-            "id": said_id(speech, nth),
-            "type": "function_call",
-            "status": status,
-            "call_id": call_id(speech, nth),
-            "name": name,
-            "arguments": if done { arguments } else { "" },
-        }),
-        None => json!({
-            "id": said_id(speech, nth),
-            "type": "message",
-            "status": status,
-            "role": "assistant",
-            "content": if done { vec![part(speech, true)] } else { Vec::new() },
-        }),
+/// The items that are said: the message, and then the calls.
+pub(super) fn said<'a>(speech: &Speech<'a>) -> Vec<Said<'a>> {
+    let message = (speech.has_text() && !speech.is_blocked()).then_some(None);
+    let calls = speech.calls.iter().enumerate().map(Some);
+    let mut items: Vec<_> =
+        message.into_iter().chain(calls).map(|call| Said { call, is_last: false }).collect();
+    if let Some(last) = items.last_mut() {
+        last.is_last = true;
+    }
+    items
+}
+
+impl Said<'_> {
+    pub(super) fn id(&self, speech: &Speech<'_>) -> String {
+        match self.call {
+            Some((place, _)) => speech.call_id("fc", place),
+            None => format!("msg_emulated{:06}", speech.nth),
+        }
+    }
+
+    /// The item as it begins or when it is done.
+    pub(super) fn item(&self, speech: &Speech<'_>, done: bool) -> Value {
+        let status = match (done, self.is_last) {
+            (false, _) => "in_progress",
+            (true, false) => "completed",
+            (true, true) => status(speech),
+        };
+        match self.call {
+            Some((place, call)) => json!({
+                "id": self.id(speech),
+                "type": "function_call",
+                "status": status,
+                "call_id": speech.call_id("call", place),
+                "name": call.name,
+                "arguments": if done { call.arguments.as_str() } else { "" },
+            }),
+            None => json!({
+                "id": self.id(speech),
+                "type": "message",
+                "status": status,
+                "role": "assistant",
+                "content": if done { vec![part(speech, true)] } else { Vec::new() },
+            }),
+        }
     }
 }
 
