@@ -1,7 +1,12 @@
-"""The official Python SDKs against the gateway: python check.py ADDRESS."""
+"""The official Python SDKs against the gateway: python check.py ADDRESS.
 
+Every SDK asks every provider for everything; script.json says what the providers answer to what.
+"""
+
+import base64
 import json
 import sys
+import traceback
 
 import anthropic
 import openai
@@ -9,78 +14,366 @@ from google import genai
 from google.genai import errors, types
 
 ADDRESS = sys.argv[1]
-MODELS = ["gpt-4.1", "claude-sonnet-5", "gemini-3.6-flash"]
+# A provider's own names for its models; one of them gives its calls no ids.
+MODELS = ["gpt-4.1", "claude-sonnet-5", "gemini-3.6-flash", "gemini-2.5-flash"]
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-QUESTION = [{"role": "user", "content": "Hello"}]
+WEATHER = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}},
+    "required": ["city"],
+    "additionalProperties": False,
+}
+PLACE = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}, "population": {"type": "integer"}},
+    "required": ["city", "population"],
+    "additionalProperties": False,
+}
+STATUSES = {
+    "rate limit": (429,),
+    "bad request": (400,),
+    "too long": (400,),
+    "not found": (404,),
+    "server error": (500, 502),
+    "overloaded": (503, 529),
+}
+DEGREES = {"Paris": "18 degrees", "Tokyo": "31 degrees", "Oslo": "It is wet"}
 
 chat = openai.OpenAI(base_url=f"{ADDRESS}/v1", api_key="any", max_retries=0)
 claude = anthropic.Anthropic(base_url=ADDRESS, api_key="any", max_retries=0)
 google = genai.Client(api_key="any", http_options=types.HttpOptions(base_url=ADDRESS))
 
 
-def says(text, model):
-    assert text == f"This is {model}, emulated. You said: Hello", text
+class OfChat:
+    """OpenAI Chat Completions."""
+
+    name = "openai chat"
+    # Whose signatures come back. It has no place for those of thoughts.
+    signed = ("gemini",)
+    tools = [{"type": "function", "function": {"name": "weather", "parameters": WEATHER}}]
+    faults = {
+        "rate limit": openai.RateLimitError,
+        "bad request": openai.BadRequestError,
+        "too long": openai.BadRequestError,
+        "not found": openai.NotFoundError,
+        "server error": openai.InternalServerError,
+        "overloaded": openai.InternalServerError,
+    }
+    bad_key = openai.AuthenticationError
+    broken = openai.APIError
+
+    def user(self, text, picture=None):
+        if picture is None:
+            return [{"role": "user", "content": text}]
+        image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{picture}"}}
+        return [{"role": "user", "content": [image, {"type": "text", "text": text}]}]
+
+    def ask(self, model, turns, streamed, tools=False, schema=None):
+        more = {"tools": self.tools} if tools else {}
+        if schema:
+            form = {"name": "place", "schema": schema, "strict": True}
+            more["response_format"] = {"type": "json_schema", "json_schema": form}
+        if not streamed:
+            return chat.chat.completions.create(model=model, messages=turns, **more)
+        more["stream_options"] = {"include_usage": True}
+        with chat.chat.completions.stream(model=model, messages=turns, **more) as events:
+            try:
+                for _ in events:
+                    pass
+                return events.get_final_completion()
+            except openai.LengthFinishReasonError as error:
+                return error.completion
+
+    def text(self, answer):
+        return answer.choices[0].message.content or ""
+
+    def finish(self, answer):
+        return answer.choices[0].finish_reason
+
+    def tokens(self, answer):
+        return answer.usage.prompt_tokens, answer.usage.completion_tokens
+
+    def calls(self, answer):
+        made = answer.choices[0].message.tool_calls or []
+        return [(call.id, call.function.name, json.loads(call.function.arguments)) for call in made]
+
+    def after(self, answer, results):
+        told = [{"role": "tool", "tool_call_id": id, "content": text} for id, _, text in results]
+        return [answer.choices[0].message.to_dict(), *told]
+
+    finishes = {"stop": "stop", "length": "length", "tools": "tool_calls"}
+
+
+class OfResponses(OfChat):
+    """OpenAI Responses."""
+
+    name = "openai responses"
+    signed = ("claude", "gemini")
+    tools = [{"type": "function", "name": "weather", "parameters": WEATHER, "strict": True}]
+    finishes = {"stop": "completed", "length": "incomplete", "tools": "completed"}
+
+    def user(self, text, picture=None):
+        if picture is None:
+            return [{"role": "user", "content": text}]
+        image = {"type": "input_image", "image_url": f"data:image/png;base64,{picture}", "detail": "auto"}
+        return [{"role": "user", "content": [image, {"type": "input_text", "text": text}]}]
+
+    def ask(self, model, turns, streamed, tools=False, schema=None):
+        more = {"tools": self.tools} if tools else {}
+        more.update(store=False, include=["reasoning.encrypted_content"])
+        if schema:
+            more["text"] = {"format": {"type": "json_schema", "name": "place", "schema": schema, "strict": True}}
+        if not streamed:
+            return chat.responses.create(model=model, input=turns, **more)
+        with chat.responses.stream(model=model, input=turns, **more) as events:
+            for event in events:
+                if event.type == "response.incomplete":
+                    return event.response  # the SDK takes it for no end
+            return events.get_final_response()
+
+    def text(self, answer):
+        return answer.output_text
+
+    def finish(self, answer):
+        return answer.status
+
+    def tokens(self, answer):
+        return answer.usage.input_tokens, answer.usage.output_tokens
+
+    def calls(self, answer):
+        made = [item for item in answer.output if item.type == "function_call"]
+        return [(call.call_id, call.name, json.loads(call.arguments)) for call in made]
+
+    def after(self, answer, results):
+        told = [{"type": "function_call_output", "call_id": id, "output": text} for id, _, text in results]
+        return [*(item.to_dict() for item in answer.output), *told]
+
+    def count(self, model, turns):
+        return chat.responses.input_tokens.count(model=model, input=turns).input_tokens
+
+
+class OfAnthropic:
+    """Anthropic Messages."""
+
+    name = "anthropic"
+    signed = ("claude", "gemini")
+    tools = [{"name": "weather", "input_schema": WEATHER}]
+    faults = {
+        "rate limit": anthropic.RateLimitError,
+        "bad request": anthropic.BadRequestError,
+        "too long": anthropic.BadRequestError,
+        "not found": anthropic.NotFoundError,
+        "server error": anthropic.InternalServerError,
+        "overloaded": anthropic.InternalServerError,
+    }
+    bad_key = anthropic.AuthenticationError
+    broken = anthropic.APIError
+    finishes = {"stop": "end_turn", "length": "max_tokens", "tools": "tool_use"}
+
+    def user(self, text, picture=None):
+        if picture is None:
+            return [{"role": "user", "content": text}]
+        source = {"type": "base64", "media_type": "image/png", "data": picture}
+        return [{"role": "user", "content": [{"type": "image", "source": source}, {"type": "text", "text": text}]}]
+
+    def ask(self, model, turns, streamed, tools=False, schema=None):
+        more = {"tools": self.tools} if tools else {}
+        if schema:
+            more["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
+        if not streamed:
+            return claude.messages.create(model=model, max_tokens=100, messages=turns, **more)
+        with claude.messages.stream(model=model, max_tokens=100, messages=turns, **more) as events:
+            for _ in events:
+                pass
+            return events.get_final_message()
+
+    def text(self, answer):
+        return "".join(block.text for block in answer.content if block.type == "text")
+
+    def finish(self, answer):
+        return answer.stop_reason
+
+    def tokens(self, answer):
+        return answer.usage.input_tokens, answer.usage.output_tokens
+
+    def calls(self, answer):
+        return [(block.id, block.name, block.input) for block in answer.content if block.type == "tool_use"]
+
+    def after(self, answer, results):
+        told = [{"type": "tool_result", "tool_use_id": id, "content": text} for id, _, text in results]
+        said = [block.to_dict() for block in answer.content]
+        return [{"role": "assistant", "content": said}, {"role": "user", "content": told}]
+
+    def count(self, model, turns):
+        return claude.messages.count_tokens(model=model, messages=turns).input_tokens
+
+
+class OfGoogle:
+    """Gemini, through google-genai."""
+
+    name = "google-genai"
+    signed = ("claude", "gemini")
+    finishes = {"stop": "STOP", "length": "MAX_TOKENS", "tools": "STOP"}
+    faults = {
+        "rate limit": errors.ClientError,
+        "bad request": errors.ClientError,
+        "too long": errors.ClientError,
+        "not found": errors.ClientError,
+        "server error": errors.ServerError,
+        "overloaded": errors.ServerError,
+    }
+    bad_key = errors.ClientError
+    broken = errors.APIError
+
+    def user(self, text, picture=None):
+        parts = [types.Part.from_text(text=text)]
+        if picture:
+            parts.insert(0, types.Part.from_bytes(data=base64.b64decode(picture), mime_type="image/png"))
+        return [types.Content(role="user", parts=parts)]
+
+    def ask(self, model, turns, streamed, tools=False, schema=None):
+        config = types.GenerateContentConfig(
+            automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True)
+        )
+        if tools:
+            weather = types.FunctionDeclaration(name="weather", parameters_json_schema=WEATHER)
+            config.tools = [types.Tool(function_declarations=[weather])]
+        if schema:
+            config.response_mime_type = "application/json"
+            config.response_json_schema = schema
+        if not streamed:
+            return google.models.generate_content(model=model, contents=turns, config=config)
+        chunks = list(google.models.generate_content_stream(model=model, contents=turns, config=config))
+        # The SDK puts no stream together: this is the last chunk with all of the parts.
+        parts = [part for chunk in chunks for part in self.parts(chunk)]
+        last = chunks[-1]
+        last.candidates[0].content = types.Content(role="model", parts=parts)
+        return last
+
+    def parts(self, answer):
+        content = answer.candidates[0].content if answer.candidates else None
+        return (content and content.parts) or []
+
+    def text(self, answer):
+        return "".join(part.text or "" for part in self.parts(answer) if not part.thought)
+
+    def finish(self, answer):
+        reason = answer.candidates[0].finish_reason
+        # What has none was broken off; the SDK leaves it to its user to see that.
+        if reason is None:
+            raise errors.APIError(499, {"message": "the stream has no end"})
+        return reason.value
+
+    def tokens(self, answer):
+        usage = answer.usage_metadata
+        return usage.prompt_token_count, (usage.candidates_token_count or 0) + (usage.thoughts_token_count or 0)
+
+    def calls(self, answer):
+        made = [part.function_call for part in self.parts(answer) if part.function_call]
+        return [(call.id, call.name, call.args) for call in made]
+
+    def after(self, answer, results):
+        told = [
+            types.Part(function_response=types.FunctionResponse(id=id, name=name, response={"output": text}))
+            for id, name, text in results
+        ]
+        return [answer.candidates[0].content, types.Content(role="user", parts=told)]
+
+    def count(self, model, turns):
+        return google.models.count_tokens(model=model, contents=turns).total_tokens
+
+
+def same(got, expected):
+    assert got == expected, f"{got!r} instead of {expected!r}"
 
 
 def fails(kind, ask):
     try:
-        ask()
+        answer = ask()
     except kind as error:
         return error
-    raise AssertionError(f"no {kind.__name__}")
+    raise AssertionError(f"no error, but {answer!r}")
 
 
-def of_openai_chat(model):
-    whole = chat.chat.completions.create(model=model, messages=QUESTION)
-    says(whole.choices[0].message.content, model)
-    assert whole.choices[0].finish_reason == "stop" and whole.usage.total_tokens > 0
-    text, usage = "", None
-    stream = chat.chat.completions.create(
-        model=model, messages=QUESTION, stream=True, stream_options={"include_usage": True}
-    )
-    for chunk in stream:
-        text += (chunk.choices[0].delta.content or "") if chunk.choices else ""
-        usage = chunk.usage or usage
-    says(text, model)
-    assert usage.total_tokens == whole.usage.total_tokens
-    with chat.chat.completions.stream(model=model, messages=QUESTION) as events:
-        says(events.get_final_completion().choices[0].message.content, model)
-    picture = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}"}}
-    seen = [{"role": "user", "content": [picture, {"type": "text", "text": "Hello"}]}]
-    says(chat.chat.completions.create(model=model, messages=seen).choices[0].message.content, model)
+def text(sdk, model, streamed):
+    answer = sdk.ask(model, sdk.user("Hello"), streamed)
+    same(sdk.text(answer), f"This is {model}, emulated. You said: Hello")
+    same(sdk.finish(answer), sdk.finishes["stop"])
+    same(sdk.tokens(answer), (5, 7))
 
 
-def of_openai_responses(model):
-    whole = chat.responses.create(model=model, input="Hello")
-    says(whole.output_text, model)
-    assert whole.status == "completed" and whole.usage.total_tokens > 0
-    with chat.responses.stream(model=model, input="Hello") as events:
-        for _ in events:
-            pass
-        says(events.get_final_response().output_text, model)
+def cut_short(sdk, model, streamed):
+    answer = sdk.ask(model, sdk.user("Be cut short"), streamed)
+    same((sdk.text(answer), sdk.finish(answer)), ("one two three", sdk.finishes["length"]))
 
 
-def of_anthropic(model):
-    whole = claude.messages.create(model=model, max_tokens=100, messages=QUESTION)
-    says(whole.content[0].text, model)
-    assert whole.stop_reason == "end_turn" and whole.usage.output_tokens > 0
-    with claude.messages.stream(model=model, max_tokens=100, messages=QUESTION) as events:
-        last = events.get_final_message()
-    says(last.content[0].text, model)
-    assert last.usage.output_tokens == whole.usage.output_tokens
-    source = {"type": "base64", "media_type": "image/png", "data": PIXEL}
-    seen = [{"role": "user", "content": [{"type": "image", "source": source}, {"type": "text", "text": "Hello"}]}]
-    says(claude.messages.create(model=model, max_tokens=100, messages=seen).content[0].text, model)
-    assert claude.messages.count_tokens(model=model, messages=QUESTION).input_tokens > 0
+def two_calls_over_two_turns(sdk, model, streamed):
+    turns = sdk.user("What is it like in Paris and Tokyo?")
+    answer = sdk.ask(model, turns, streamed, tools=True)
+    same((sdk.text(answer), sdk.finish(answer)), ("Let me look.", sdk.finishes["tools"]))
+    calls = sdk.calls(answer)
+    same([(name, arguments) for _, name, arguments in calls], [("weather", {"city": city}) for city in ("Paris", "Tokyo")])
+    ids = [id for id, _, _ in calls]
+    assert len(set(ids)) == 2 or ids == [None, None], ids
+    results = [(id, name, DEGREES[arguments["city"]]) for id, name, arguments in calls]
+    answer = sdk.ask(model, turns + sdk.after(answer, results), streamed, tools=True)
+    same(sdk.text(answer), "Paris has 18 and Tokyo 31.")
 
 
-def of_google(model):
-    whole = google.models.generate_content(model=model, contents="Hello")
-    says(whole.text, model)
-    assert whole.usage_metadata.total_token_count > 0
-    pieces = google.models.generate_content_stream(model=model, contents="Hello")
-    says("".join(piece.text or "" for piece in pieces), model)
-    assert google.models.count_tokens(model=model, contents="Hello").total_tokens > 0
+def a_signed_thought_comes_back(sdk, model, streamed):
+    turns = sdk.user("Think about the rain in Oslo")
+    answer = sdk.ask(model, turns, streamed, tools=True)
+    [(id, name, arguments)] = sdk.calls(answer)
+    turns = turns + sdk.after(answer, [(id, name, DEGREES[arguments["city"]])])
+    answer = sdk.ask(model, turns, streamed, tools=True)
+    same(sdk.text(answer), "Wet, as I thought." if model.startswith(sdk.signed) else "Wet.")
+
+
+def picture(sdk, model, streamed):
+    same(sdk.text(sdk.ask(model, sdk.user("What is in the picture?", PIXEL), streamed)), "One pixel.")
+
+
+def structured(sdk, model, streamed):
+    answer = sdk.ask(model, sdk.user("Paris as JSON"), streamed, schema=PLACE)
+    same(json.loads(sdk.text(answer)), {"city": "Paris", "population": 2})
+
+
+def errors_are_the_sdks_own(sdk, model, streamed):
+    family = model.split("-")[0]
+    for fault, kind in sdk.faults.items():
+        # A model of its own, so that none is spared for what another did.
+        own = f"{family}-{sdk.name}-{fault}-{streamed}".replace(" ", "-").lower()
+        error = fails(kind, lambda: sdk.ask(own, sdk.user(f"Fail with {fault}"), streamed))
+        status = getattr(error, "status_code", None) or error.code
+        assert status in STATUSES[fault], f"{fault}: {status} {error}"
+        if fault == "rate limit":
+            same(error.response.headers["retry-after"], "7")
+
+
+def broken_streams_are_errors(sdk, model, streamed):
+    if not streamed:
+        return
+    ways = ["Stop without a word", "Hang up", "Fail on the way"]
+    if not model.startswith("gpt"):
+        ways.append("Lose the end")  # OpenAI's comes after the reason to stop
+    for way in ways:
+        own = f"{model.split('-')[0]}-{sdk.name}-{way}".replace(" ", "-").lower()
+        try:
+            fails(sdk.broken, lambda: sdk.finish(sdk.ask(own, sdk.user(way), True)))
+        except AssertionError as error:
+            raise AssertionError(f"{way}: {error}") from None
+
+
+def counting(sdk, model, streamed):
+    if hasattr(sdk, "count") and not streamed:
+        # The gateway counts itself where a provider does not.
+        same(sdk.count(model, sdk.user("Hello")), 8 if model.startswith("gpt") else 5)
+
+
+def a_bad_key(sdk, model, streamed):
+    """Last: the gateway spares the provider for a while."""
+    error = fails(sdk.bad_key, lambda: sdk.ask(model, sdk.user("Fail with authentication"), streamed))
+    same(getattr(error, "status_code", None) or error.code, 401)
 
 
 def lists():
@@ -89,232 +382,67 @@ def lists():
         [model.id for model in claude.models.list()],
         [model.name.removeprefix("models/") for model in google.models.list()],
     ]:
-        assert "claude-sonnet-5" in ids, ids
+        assert {"claude-sonnet-5", "gpt-4.1", "gemini-3.6-flash"} <= set(ids), ids
+    for id in [
+        chat.models.retrieve("gpt-4.1").id,
+        claude.models.retrieve("gpt-4.1").id,
+        google.models.get(model="gpt-4.1").name.removeprefix("models/"),
+    ]:
+        same(id, "gpt-4.1")
 
 
-def errors_are_the_sdks_own():
-    missing = "a-model-that-nobody-has"
-    assert fails(openai.NotFoundError, lambda: chat.chat.completions.create(model=missing, messages=QUESTION)).code == "model_not_found"
+def the_gateways_own_errors():
+    missing, hello = "a-model-that-nobody-has", [{"role": "user", "content": "Hello"}]
+    error = fails(openai.NotFoundError, lambda: chat.chat.completions.create(model=missing, messages=hello))
+    same(error.code, "model_not_found")
     fails(openai.BadRequestError, lambda: chat.chat.completions.create(model="gpt-4.1", messages=[]))
     fails(openai.NotFoundError, lambda: chat.responses.create(model=missing, input="Hello"))
-    fails(anthropic.NotFoundError, lambda: claude.messages.create(model=missing, max_tokens=9, messages=QUESTION))
+    fails(anthropic.NotFoundError, lambda: claude.messages.create(model=missing, max_tokens=9, messages=hello))
     error = fails(anthropic.BadRequestError, lambda: claude.messages.create(model="claude-sonnet-5", max_tokens=9, messages=[]))
     assert error.request_id, "it can be quoted"
-    assert fails(errors.ClientError, lambda: google.models.generate_content(model=missing, contents="Hello")).code == 404
+    error = fails(errors.ClientError, lambda: google.models.generate_content(model=missing, contents="Hello"))
+    same(error.code, 404)
 
 
-SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": False}
-SHAPE = {
-    "type": "object",
-    "properties": {"city": {"type": "string"}, "degrees": {"type": "integer"}},
-    "required": ["city", "degrees"],
-    "additionalProperties": False,
-}
-WEATHER = "Says what the weather is"
-ANSWERS = {"Paris": "rain", "Oslo": "snow"}
+SDKS = [OfChat(), OfResponses(), OfAnthropic(), OfGoogle()]
+CHECKS = [
+    text,
+    cut_short,
+    two_calls_over_two_turns,
+    a_signed_thought_comes_back,
+    picture,
+    structured,
+    counting,
+    broken_streams_are_errors,
+    errors_are_the_sdks_own,
+]
+
+ran = failed = 0
 
 
-def both_cities(arguments):
-    cities = [json.loads(each)["city"] if isinstance(each, str) else each["city"] for each in arguments]
-    assert cities == ["Paris", "Oslo"], cities
+def run(what, check, *arguments):
+    global ran, failed
+    ran += 1
+    try:
+        check(*arguments)
+    except Exception as error:
+        failed += 1
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        print(f"FAILED: {what}: {type(error).__name__} at line {where.lineno}: {error}"[:600])
 
 
-def tools_of_openai_chat(provider):
-    model = f"{provider}/tools"
-    tools = [{"type": "function", "function": {"name": "weather", "description": WEATHER, "parameters": SCHEMA}}]
-    for streamed in (False, True):
-        messages = [{"role": "user", "content": "How is the weather in Paris and in Oslo?"}]
-        if streamed:
-            with chat.chat.completions.stream(model=model, messages=messages, tools=tools) as events:
-                choice = events.get_final_completion().choices[0]
-        else:
-            choice = chat.chat.completions.create(model=model, messages=messages, tools=tools).choices[0]
-        calls = choice.message.tool_calls
-        assert choice.finish_reason == "tool_calls" and len({call.id for call in calls}) == 2
-        both_cities([call.function.arguments for call in calls])
-        messages.append({"role": "assistant", "tool_calls": [
-            {"id": call.id, "type": "function", "function": {"name": call.function.name, "arguments": call.function.arguments}}
-            for call in calls
-        ]})
-        for call in calls:
-            result = ANSWERS[json.loads(call.function.arguments)["city"]]
-            messages.append({"role": "tool", "tool_call_id": call.id, "content": result})
-        whole = chat.chat.completions.create(model=model, messages=messages, tools=tools)
-        assert whole.choices[0].message.content == "Rain here, snow there."
+def run_all(checks):
+    for sdk in SDKS:
+        for model in MODELS:
+            for check in checks:
+                for streamed in (False, True):
+                    what = f"{check.__name__}, {sdk.name} of {model}{', streamed' * streamed}"
+                    run(what, check, sdk, model, streamed)
 
 
-def tools_of_openai_responses(provider):
-    model = f"{provider}/tools"
-    tools = [{"type": "function", "name": "weather", "description": WEATHER, "parameters": SCHEMA, "strict": True}]
-    for streamed in (False, True):
-        turn = [{"role": "user", "content": "How is the weather in Paris and in Oslo?"}]
-        if streamed:
-            with chat.responses.stream(model=model, input=turn, tools=tools) as events:
-                for _ in events:
-                    pass
-                whole = events.get_final_response()
-        else:
-            whole = chat.responses.create(model=model, input=turn, tools=tools)
-        calls = [item for item in whole.output if item.type == "function_call"]
-        both_cities([call.arguments for call in calls])
-        for call in calls:
-            turn.append({"type": "function_call", "call_id": call.call_id, "name": call.name, "arguments": call.arguments})
-        for call in calls:
-            result = ANSWERS[json.loads(call.arguments)["city"]]
-            turn.append({"type": "function_call_output", "call_id": call.call_id, "output": result})
-        assert chat.responses.create(model=model, input=turn, tools=tools).output_text == "Rain here, snow there."
-
-
-def tools_of_anthropic(provider):
-    model = f"{provider}/tools"
-    tools = [{"name": "weather", "description": WEATHER, "input_schema": SCHEMA}]
-    for streamed in (False, True):
-        messages = [{"role": "user", "content": "How is the weather in Paris and in Oslo?"}]
-        if streamed:
-            with claude.messages.stream(model=model, max_tokens=100, messages=messages, tools=tools) as events:
-                whole = events.get_final_message()
-        else:
-            whole = claude.messages.create(model=model, max_tokens=100, messages=messages, tools=tools)
-        calls = [block for block in whole.content if block.type == "tool_use"]
-        assert whole.stop_reason == "tool_use" and len({call.id for call in calls}) == 2
-        both_cities([call.input for call in calls])
-        results = [{"type": "tool_result", "tool_use_id": call.id, "content": ANSWERS[call.input["city"]]} for call in calls]
-        messages += [{"role": "assistant", "content": whole.content}, {"role": "user", "content": results}]
-        last = claude.messages.create(model=model, max_tokens=100, messages=messages, tools=tools)
-        assert last.content[0].text == "Rain here, snow there."
-
-
-def tools_of_google(provider):
-    model = f"{provider}/tools"
-    function = types.FunctionDeclaration(name="weather", description=WEATHER, parameters_json_schema=SCHEMA)
-    config = types.GenerateContentConfig(
-        tools=[types.Tool(function_declarations=[function])],
-        automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
-    )
-    for streamed in (False, True):
-        turn = [types.Content(role="user", parts=[types.Part(text="How is the weather in Paris and in Oslo?")])]
-        if streamed:
-            pieces = google.models.generate_content_stream(model=model, contents=turn, config=config)
-            parts = [part for piece in pieces for part in (piece.candidates[0].content.parts or [])]
-        else:
-            parts = google.models.generate_content(model=model, contents=turn, config=config).candidates[0].content.parts
-        calls = [part.function_call for part in parts if part.function_call]
-        both_cities([call.args for call in calls])
-        results = [
-            types.Part(function_response=types.FunctionResponse(id=call.id, name=call.name, response={"result": ANSWERS[call.args["city"]]}))
-            for call in calls
-        ]
-        asked = [part for part in parts if part.function_call]
-        turn += [types.Content(role="model", parts=asked), types.Content(role="user", parts=results)]
-        assert google.models.generate_content(model=model, contents=turn, config=config).text == "Rain here, snow there."
-
-
-def thinking_goes_back(provider):
-    model = f"{provider}/thinks"
-    # OpenAI Chat does not tell what it thought.
-    told = provider != "openai"
-    whole = claude.messages.create(
-        model=model, max_tokens=2000, messages=QUESTION, thinking={"type": "enabled", "budget_tokens": 1024}
-    )
-    assert [block.type for block in whole.content] == ["thinking"] * told + ["text"], whole
-    assert whole.content[-1].text == "Forty-two."
-    again = QUESTION + [{"role": "assistant", "content": whole.content}, {"role": "user", "content": "Really?"}]
-    last = claude.messages.create(
-        model=model, max_tokens=2000, messages=again, thinking={"type": "enabled", "budget_tokens": 1024}
-    )
-    assert last.content[-1].text == "As I said."
-
-    include, reasoning = ["reasoning.encrypted_content"], {"effort": "low", "summary": "auto"}
-    whole = chat.responses.create(model=model, input=QUESTION, include=include, reasoning=reasoning, store=False)
-    assert [item.type for item in whole.output] == ["reasoning"] * told + ["message"], whole
-    assert whole.output_text == "Forty-two."
-    again = QUESTION + [item.model_dump(exclude_none=True) for item in whole.output] + [{"role": "user", "content": "Really?"}]
-    last = chat.responses.create(model=model, input=again, include=include, reasoning=reasoning, store=False)
-    assert last.output_text == "As I said."
-
-    config = types.GenerateContentConfig(thinking_config=types.ThinkingConfig(include_thoughts=True))
-    whole = google.models.generate_content(model=model, contents="Hello", config=config)
-    assert bool(whole.candidates[0].content.parts[0].thought) == told and whole.text == "Forty-two.", whole
-    user = lambda text: types.Content(role="user", parts=[types.Part(text=text)])
-    again = [user("Hello"), whole.candidates[0].content, user("Really?")]
-    assert google.models.generate_content(model=model, contents=again, config=config).text == "As I said."
-
-    whole = chat.chat.completions.create(model=model, messages=QUESTION, reasoning_effort="low")
-    assert whole.choices[0].message.content == "Forty-two."
-    again = QUESTION + [{"role": "assistant", "content": "Forty-two."}, {"role": "user", "content": "Really?"}]
-    assert chat.chat.completions.create(model=model, messages=again).choices[0].message.content == "As I said."
-
-
-def answers_have_the_shape_asked_for(provider):
-    model, shaped = f"{provider}/shaped", {"city": "Oslo", "degrees": -3}
-    schema = {"name": "weather", "schema": SHAPE, "strict": True}
-    whole = chat.chat.completions.create(
-        model=model, messages=QUESTION, response_format={"type": "json_schema", "json_schema": schema}
-    )
-    assert json.loads(whole.choices[0].message.content) == shaped
-    whole = chat.responses.create(model=model, input="Hello", text={"format": {"type": "json_schema", **schema}})
-    assert json.loads(whole.output_text) == shaped
-    whole = claude.messages.create(
-        model=model, max_tokens=100, messages=QUESTION, output_config={"format": {"type": "json_schema", "schema": SHAPE}}
-    )
-    assert json.loads(whole.content[0].text) == shaped
-    config = types.GenerateContentConfig(response_mime_type="application/json", response_json_schema=SHAPE)
-    assert json.loads(google.models.generate_content(model=model, contents="Hello", config=config).text) == shaped
-
-
-def asked_for(model, stream=False):
-    """How each SDK asks, and what it raises: too much asked, overloaded, wrong, broken off."""
-    def collected(pieces):
-        return [piece for piece in pieces]
-
-    if stream:
-        return [
-            lambda: collected(chat.chat.completions.create(model=model, messages=QUESTION, stream=True)),
-            lambda: collected(chat.responses.create(model=model, input="Hello", stream=True)),
-            lambda: collected(claude.messages.create(model=model, max_tokens=9, messages=QUESTION, stream=True)),
-            lambda: collected(google.models.generate_content_stream(model=model, contents="Hello")),
-        ]
-    return [
-        lambda: chat.chat.completions.create(model=model, messages=QUESTION),
-        lambda: chat.responses.create(model=model, input="Hello"),
-        lambda: claude.messages.create(model=model, max_tokens=9, messages=QUESTION),
-        lambda: google.models.generate_content(model=model, contents="Hello"),
-    ]
-
-
-def faults_are_the_sdks_own_errors(provider):
-    for name, kinds, code in [
-        ("limited", [openai.RateLimitError, openai.RateLimitError, anthropic.RateLimitError, errors.ClientError], 429),
-        ("overloaded", [openai.InternalServerError, openai.InternalServerError, anthropic.InternalServerError, errors.ServerError], 503),
-        ("too-long", [openai.BadRequestError, openai.BadRequestError, anthropic.BadRequestError, errors.ClientError], 400),
-    ]:
-        for streamed in (False, True):
-            for kind, ask in zip(kinds, asked_for(f"{provider}/{name}", streamed)):
-                error = fails(kind, ask)
-                if isinstance(error, errors.APIError):
-                    assert error.code == code, error
-    # What was cut off is an error, and not an answer.
-    kinds = [openai.APIError, openai.APIError, anthropic.APIError, Exception]
-    for kind, ask in zip(kinds, asked_for(f"{provider}/truncated", True)):
-        fails(kind, ask)
-
-
-for model in MODELS:
-    for ask in (of_openai_chat, of_openai_responses, of_anthropic, of_google):
-        ask(model)
-        print(f"ok: {ask.__name__} of {model}")
-for provider in ["claude", "gemini", "openai"]:
-    for check in (
-        tools_of_openai_chat,
-        tools_of_openai_responses,
-        tools_of_anthropic,
-        tools_of_google,
-        thinking_goes_back,
-        answers_have_the_shape_asked_for,
-        faults_are_the_sdks_own_errors,
-    ):
-        check(provider)
-        print(f"ok: {check.__name__} ({provider})")
-lists()
-errors_are_the_sdks_own()
-print("ok: lists and errors")
+run_all(CHECKS)
+for check in (lists, the_gateways_own_errors):
+    run(check.__name__, check)
+run_all([a_bad_key])
+print(f"Python: {ran} checks of {len(SDKS)} SDKs with {len(MODELS)} models, {failed} failed")
+sys.exit(failed > 0)

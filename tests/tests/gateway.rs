@@ -162,6 +162,88 @@ async fn tools_are_called_side_by_side_over_two_turns() {
     }
 }
 
+/// Two calls in one answer: each keeps its place, its arguments and its id, and
+/// the provider gets a result for each.
+#[tokio::test]
+async fn parallel_calls_are_answered_together() {
+    let gateway = Gateway::open().await;
+    let two = [("weather", r#"{"city":"Paris"}"#), ("weather", r#"{"city":"Tokyo"}"#)];
+    for (dialect, ..) in DIALECTS {
+        let client = gateway.client(dialect, "any");
+        for (provider, _, model) in DIALECTS {
+            let first = weather().model(format!("door/{model}"));
+            for streamed in [false, true] {
+                let step = two.into_iter().fold(Step::text("Let me look."), |step, (name, arguments)| {
+                    step.calling(name, arguments)
+                });
+                gateway.world.always(provider, step);
+                let [whole, stream] = both(&client, first.clone()).await;
+                let answer = if streamed { stream } else { whole };
+                let answer = answer.unwrap_or_else(|error| panic!("{dialect} of {provider}: {error}"));
+                assert_eq!(answer.text(), "Let me look.", "{dialect} of {provider}");
+                let called = calls(&answer.response);
+                let cities: Vec<serde_json::Value> = called
+                    .iter()
+                    .map(|call| serde_json::from_str(&call.arguments).expect("JSON"))
+                    .map(|arguments: serde_json::Value| arguments["city"].clone())
+                    .collect();
+                assert_eq!(cities, ["Paris", "Tokyo"], "{dialect} of {provider}");
+                assert_ne!(called[0].id, called[1].id, "{dialect} of {provider}");
+                gateway.world.always(provider, Step::text("Rain and sun."));
+                let result = |call: &ToolCall, text: &str| Block::ToolResult(ToolResult::new(&call.id, text));
+                let results = vec![result(&called[0], "the rain"), result(&called[1], "the sun")];
+                let second = first
+                    .clone()
+                    .message(answer.response.to_message())
+                    .message(Message::new(Role::User, results));
+                for answer in both(&client, second).await {
+                    let answer = answer.unwrap_or_else(|error| panic!("{dialect} of {provider}: {error}"));
+                    assert_eq!(answer.text(), "Rain and sun.");
+                }
+                let body = gateway.world.emulator.calls().pop().expect("asked").body.to_string();
+                let (rain, sun) = (body.find("the rain"), body.find("the sun"));
+                assert!(rain.is_some() && rain < sun, "{dialect} of {provider}: {body}");
+            }
+        }
+    }
+}
+
+/// Gemini signs calls, and refuses them unsigned in the next turn. The dialects
+/// that sign only thoughts, or nothing, lost that signature.
+#[tokio::test]
+async fn a_signed_call_comes_back_signed_whatever_the_client_speaks() {
+    let gateway = Gateway::open().await;
+    for (dialect, ..) in DIALECTS {
+        let client = gateway.client(dialect, "any");
+        let first = weather().model("door/gemini-test");
+        for streamed in [false, true] {
+            let city = |city: &str| ("weather", format!(r#"{{"city":"{city}"}}"#));
+            let step = Step::tool_calls([city("Paris"), city("Tokyo")]).thinking("Both at once");
+            gateway.world.always("gemini", step);
+            let [whole, stream] = both(&client, first.clone()).await;
+            let answer = if streamed { stream } else { whole };
+            let answer = answer.unwrap_or_else(|error| panic!("{dialect}: {error}"));
+            let results = calls(&answer.response)
+                .into_iter()
+                .map(|call| Block::ToolResult(ToolResult::new(call.id, "rain")))
+                .collect();
+            let second = first
+                .clone()
+                .message(answer.response.to_message())
+                .message(Message::new(Role::User, results));
+            gateway.world.always("gemini", Step::text("Rain."));
+            client.send(second).await.unwrap_or_else(|error| panic!("{dialect}: {error}"));
+            let body = gateway.world.emulator.calls().pop().expect("asked").body;
+            let parts = body["contents"][1]["parts"].as_array().expect("parts").iter();
+            let signed: Vec<_> = parts
+                .filter(|part| part["functionCall"].is_object())
+                .map(|part| part["thoughtSignature"].is_string())
+                .collect();
+            assert_eq!(signed, [true, false], "{dialect}, streamed {streamed}: {body}");
+        }
+    }
+}
+
 /// Every way in which a provider can fail: a whole answer from the next one, or
 /// one error; never the beginning of an answer as all of it.
 #[tokio::test]

@@ -6,7 +6,11 @@ use leverframe_core::model::{
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{Told, arguments_object, carry::carried, frame, json};
+use super::{
+    Told, arguments_object,
+    carry::{carried, carried_ahead},
+    frame, json,
+};
 
 const ID: &str = "msg_";
 
@@ -116,8 +120,13 @@ pub(super) fn whole(told: &Told, response: &Response) -> Vec<u8> {
             _ => None,
         })
         .collect();
-    let content = response.content.iter().zip(&inputs).filter_map(|(block, input)| {
-        Some(match (block, input) {
+    let ahead = |block: &Block| {
+        let Block::ToolCall(call) = block else { return None };
+        let signature = carried_ahead(call.signature.as_ref()?);
+        Some(Content::Typed(Typed::Thinking { thinking: "", signature }))
+    };
+    let content = response.content.iter().zip(&inputs).flat_map(|(block, input)| {
+        let said = Some(match (block, input) {
             (Block::Text(text), _) => {
                 let citations = citations(&text.citations);
                 Content::Typed(Typed::Text { text: &text.text, citations })
@@ -135,8 +144,9 @@ pub(super) fn whole(told: &Told, response: &Response) -> Vec<u8> {
             (Block::Opaque(opaque), _) if opaque.dialect == Dialect::Anthropic => {
                 Content::Raw(opaque.json.as_raw())
             }
-            _ => return None,
-        })
+            _ => return [None, None],
+        });
+        [ahead(block), said]
     });
     let raw = response.finish_raw.as_deref().unwrap_or_default();
     json(&Message {
@@ -144,7 +154,7 @@ pub(super) fn whole(told: &Told, response: &Response) -> Vec<u8> {
         r#type: "message",
         role: "assistant",
         model: told.model(response.model.as_deref()),
-        content: content.collect(),
+        content: content.flatten().collect(),
         stop_reason: Some(finish(&response.finish, raw)),
         stop_sequence: response.stop_sequence.as_deref(),
         usage: UsageBody::of(&response.usage),
@@ -296,8 +306,18 @@ impl Stream {
         self.event(&Event::ContentBlockDelta { index: number, delta }, out);
     }
 
-    /// The dialect signs reasoning and nothing else. Where another signs a tool
-    /// call or a text, an empty thought before it carries that.
+    /// The call that comes next, of this block, is signed.
+    pub(super) fn sign_ahead(&mut self, index: u32, signature: &Signature, out: &mut Vec<u8>) {
+        let thought = Typed::Thinking { thinking: "", signature: String::new() };
+        let number = self.blocks.len();
+        self.open(index, Some(Kind::Thinking), Content::Typed(thought), out);
+        let delta = Delta::Signature { signature: carried_ahead(signature) };
+        self.event(&Event::ContentBlockDelta { index: number, delta }, out);
+        self.close(index, out);
+    }
+
+    /// The dialect signs reasoning and nothing else. Where another signs a
+    /// text, an empty thought before it carries that.
     fn sign(&mut self, index: u32, signature: &Signature, out: &mut Vec<u8>) {
         let of_another = |open: &Open| open.index == index && open.kind != Some(Kind::Thinking);
         if self.blocks.iter().any(of_another) {

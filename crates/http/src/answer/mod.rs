@@ -22,7 +22,7 @@ mod openai_responses;
 
 use leverframe_core::{
     error::Failure,
-    model::{Dialect, Json, Response, StreamEvent},
+    model::{Dialect, Json, Response, Signature, StreamEvent},
 };
 use serde::Serialize;
 
@@ -77,7 +77,12 @@ pub fn encode_answer(dialect: Dialect, told: &Told, response: &Response) -> Vec<
 
 /// Writes a stream, event by event.
 #[derive(Debug)]
-pub struct StreamEncoder(Inner);
+pub struct StreamEncoder {
+    inner: Inner,
+    /// The beginning of a call, until it is known whether a signature follows:
+    /// other dialects than Gemini's carry it ahead of the call or with its beginning.
+    held: Option<StreamEvent>,
+}
 
 #[derive(Debug)]
 enum Inner {
@@ -90,17 +95,44 @@ enum Inner {
 impl StreamEncoder {
     /// A stream in `dialect`.
     pub fn new(dialect: Dialect, told: Told, form: StreamForm) -> Self {
-        Self(match dialect {
+        let inner = match dialect {
             Dialect::Anthropic => Inner::Anthropic(anthropic::Stream::new(told)),
             Dialect::Gemini => Inner::Gemini(gemini::Stream::new(told, form.array)),
             Dialect::OpenAiChat => Inner::OpenAiChat(openai_chat::Stream::new(told, form.usage)),
             Dialect::OpenAiResponses => Inner::OpenAiResponses(Box::new(openai_responses::Stream::new(told))),
-        })
+        };
+        Self { inner, held: None }
     }
 
     /// Writes what an event becomes, which may be nothing.
     pub fn push(&mut self, event: &StreamEvent, out: &mut Vec<u8>) {
-        match &mut self.0 {
+        if let Some(start) = self.held.take() {
+            if let Some((index, signature)) = signature_of(&start, event) {
+                self.sign_ahead(index, &signature, out);
+                return self.write(&start, out);
+            }
+            self.write(&start, out);
+        }
+        match event {
+            StreamEvent::ToolCallStart { .. } if !matches!(self.inner, Inner::Gemini(_)) => {
+                self.held = Some(event.clone());
+            }
+            event => self.write(event, out),
+        }
+    }
+
+    /// The call that comes next, of this block, is signed.
+    fn sign_ahead(&mut self, index: u32, signature: &Signature, out: &mut Vec<u8>) {
+        match &mut self.inner {
+            Inner::Anthropic(stream) => stream.sign_ahead(index, signature, out),
+            Inner::OpenAiChat(stream) => stream.sign_next(signature),
+            Inner::OpenAiResponses(stream) => stream.sign_ahead(index, signature, out),
+            Inner::Gemini(_) => {}
+        }
+    }
+
+    fn write(&mut self, event: &StreamEvent, out: &mut Vec<u8>) {
+        match &mut self.inner {
             Inner::Anthropic(stream) => stream.push(event, out),
             Inner::Gemini(stream) => stream.push(event, out),
             Inner::OpenAiChat(stream) => stream.push(event, out),
@@ -110,7 +142,7 @@ impl StreamEncoder {
 
     /// Ends the stream in an error. Nothing may be written after it.
     pub fn fail(&mut self, failure: &Failure, out: &mut Vec<u8>) {
-        match &mut self.0 {
+        match &mut self.inner {
             Inner::Anthropic(_) => {
                 let error = encode_error(Dialect::Anthropic, failure, None);
                 frame_raw(out, Some("error"), &error.body);
@@ -125,10 +157,21 @@ impl StreamEncoder {
 
     /// The media type of what is written.
     pub fn content_type(&self) -> &'static str {
-        match &self.0 {
+        match &self.inner {
             Inner::Gemini(stream) if stream.is_array() => "application/json; charset=UTF-8",
             _ => "text/event-stream; charset=utf-8",
         }
+    }
+}
+
+/// The block and the signature of the call that has begun, if that is what came next.
+fn signature_of(start: &StreamEvent, next: &StreamEvent) -> Option<(u32, Signature)> {
+    match (start, next) {
+        (
+            StreamEvent::ToolCallStart { index: of, .. },
+            StreamEvent::Signature { index, dialect, signature },
+        ) if index == of => Some((*index, Signature { dialect: *dialect, value: signature.to_string() })),
+        _ => None,
     }
 }
 

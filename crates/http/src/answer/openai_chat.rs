@@ -1,10 +1,12 @@
 //! OpenAI Chat Completions.
 
-use leverframe_core::model::{Block, Citation, Dialect, Extra, FinishReason, Response, StreamEvent, Usage};
+use leverframe_core::model::{
+    Block, Citation, Dialect, Extra, FinishReason, Response, Signature, StreamEvent, Usage,
+};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{Told, frame, json};
+use super::{Told, carry::ExtraContent, frame, json};
 
 const ID: &str = "chatcmpl-";
 
@@ -55,6 +57,9 @@ struct ToolCall<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     r#type: Option<&'static str>,
     function: Function<'a>,
+    /// Its signature, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extra_content: Option<ExtraContent>,
 }
 
 #[derive(Default, Serialize)]
@@ -210,6 +215,7 @@ pub(super) fn whole(told: &Told, response: &Response) -> Vec<u8> {
                 id: Some(&call.id),
                 r#type: Some("function"),
                 function: Function { name: Some(&call.name), arguments: &call.arguments },
+                extra_content: call.signature.as_ref().map(ExtraContent::of),
             }),
             // Not sayable here, and no model's answer but its own dialect's.
             _ => {}
@@ -271,6 +277,8 @@ pub(super) struct Stream {
     begun: bool,
     /// The blocks that are tool calls; a call's number is its place here.
     calls: Vec<u32>,
+    /// That of the call that begins next.
+    signature: Option<ExtraContent>,
     usage: Usage,
     finish: Option<(FinishReason, String)>,
 }
@@ -285,6 +293,7 @@ impl Stream {
             with_usage,
             begun: false,
             calls: Vec::new(),
+            signature: None,
             usage: Usage::default(),
             finish: None,
         }
@@ -308,7 +317,9 @@ impl Stream {
             StreamEvent::ToolCallStart { index, id, name } => {
                 self.calls.push(*index);
                 let function = Function { name: Some(name), arguments: "" };
-                let call = ToolCall { id: Some(id), r#type: Some("function"), function, index: None };
+                let extra_content = self.signature.take();
+                let call =
+                    ToolCall { id: Some(id), r#type: Some("function"), function, extra_content, index: None };
                 self.call(self.calls.len() - 1, call, out);
             }
             StreamEvent::ToolCallDelta { index, arguments } => {
@@ -327,6 +338,11 @@ impl Stream {
             // What belongs to a block or an answer and the dialect does not say in pieces.
             _ => {}
         }
+    }
+
+    /// The call that begins next is signed.
+    pub(super) fn sign_next(&mut self, signature: &Signature) {
+        self.signature = Some(ExtraContent::of(signature));
     }
 
     fn call(&mut self, number: usize, call: ToolCall<'_>, out: &mut Vec<u8>) {

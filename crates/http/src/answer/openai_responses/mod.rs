@@ -5,7 +5,7 @@ mod wire;
 
 use leverframe_core::{
     error::Failure,
-    model::{Citation, Dialect, FinishReason, Response, Signature, StreamEvent, Usage},
+    model::{Block, Citation, Dialect, FinishReason, Response, Signature, StreamEvent, Usage},
 };
 use piece::{Kind, Piece, body, encrypted};
 use wire::{ErrorBody, Event, Numbered, StreamError, Summary, UsageBody, annotation, status};
@@ -15,8 +15,14 @@ use super::{Told, error::openai_type, frame, json};
 const ID: &str = "resp_";
 
 pub(super) fn whole(told: &Told, response: &Response) -> Vec<u8> {
-    let pieces: Vec<Piece> =
-        (0..).zip(&response.content).filter_map(|(index, block)| Piece::of(index, told, block)).collect();
+    let pieces = (0..).zip(&response.content).flat_map(|(index, block)| {
+        let signature = match block {
+            Block::ToolCall(call) => call.signature.as_ref(),
+            _ => None,
+        };
+        [signature.map(|signature| Piece::ahead(index, told, signature)), Piece::of(index, told, block)]
+    });
+    let pieces: Vec<Piece> = pieces.flatten().collect();
     let (status, incomplete) = status(&response.finish);
     let id = told.id(ID, response.id.as_deref());
     let usage = UsageBody::of(&response.usage);
@@ -123,6 +129,12 @@ impl Stream {
         }
         let delta = Event::SummaryDelta { item_id, output_index, summary_index: 0, delta: text };
         write(&mut self.number, delta, out);
+    }
+
+    /// The call that comes next, of this block, is signed.
+    pub(super) fn sign_ahead(&mut self, index: u32, signature: &Signature, out: &mut Vec<u8>) {
+        let ahead = Piece::ahead(index, &self.told, signature);
+        self.open(index, ahead.kind, out);
     }
 
     /// The dialect signs reasoning and nothing else: another's signature of a

@@ -7,7 +7,7 @@ use super::{
     Told,
     wire::{Body, Empty, ErrorBody, Incomplete, Item, Part, Summary, Typed, UsageBody, annotation},
 };
-use crate::answer::carry::carried;
+use crate::answer::carry::{carried, carried_ahead};
 
 /// One item of the output, kept whole: the dialect says each again when it is over.
 #[derive(Debug)]
@@ -52,6 +52,12 @@ impl Piece {
             _ => return None,
         };
         Some(Self::new(index, told, kind))
+    }
+
+    /// The thought that carries the signature of a call, which comes after it.
+    pub(super) fn ahead(index: u32, told: &Told, signature: &Signature) -> Self {
+        let signature = Some(carried_ahead(signature));
+        Self::new(index, told, Kind::Reasoning { text: String::new(), signature, summary: false })
     }
 
     pub(super) fn new(index: u32, told: &Told, kind: Kind) -> Self {
