@@ -133,6 +133,17 @@ async fn http2_is_used_where_offered_and_dropping_resets_the_stream_only() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_crowd_shares_one_connection() {
+    let mut provider = provider().await;
+    let transport = provider.transport();
+    let clocks = Clocks::default();
+    let asking = (0..20).map(|_| transport.send(provider.request(), &clocks));
+    let answers = futures_util::future::join_all(asking).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    assert!(provider.connections.try_recv().is_ok() && provider.connections.try_recv().is_err());
+}
+
+#[tokio::test(start_paused = true)]
 async fn keep_alive_pings_do_not_hold_back_the_idle_clock() {
     let provider = provider().await;
     let clocks = Clocks { idle: Duration::from_secs(90), ..Clocks::default() };

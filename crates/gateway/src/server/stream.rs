@@ -25,9 +25,6 @@ pub(super) struct Streamed {
     stream: Option<ResponseStream>,
     form: Form,
     gathered: Vec<u8>,
-    /// How often it has been waited for that more may come at once. The first
-    /// piece does not wait.
-    waited: u8,
     taken: Option<Taken>,
 }
 
@@ -53,7 +50,7 @@ pub(super) enum Usage {
 
 impl Streamed {
     pub(super) fn new(stream: ResponseStream, form: Form, taken: Option<Taken>) -> Self {
-        Self { stream: Some(stream), form, gathered: Vec::new(), waited: TURNS, taken }
+        Self { stream: Some(stream), form, gathered: Vec::new(), taken }
     }
 
     /// All that is ready, in one piece.
@@ -63,7 +60,6 @@ impl Streamed {
             match Pin::new(&mut *stream).poll_next(cx) {
                 Poll::Ready(Some(Ok(event))) => {
                     events += 1;
-                    self.waited = 0;
                     let enough = match &mut self.form {
                         Form::Written(encoder) => {
                             encoder.push(&event, &mut self.gathered);
@@ -103,14 +99,6 @@ impl Streamed {
                     if self.gathered.is_empty() {
                         return Poll::Pending;
                     }
-                    // The task that reads hands over one chunk at a time: in its next turn it may
-                    // have another one, and both go out together.
-                    if self.gathered.len() < GATHERED && self.waited < TURNS {
-                        self.waited += 1;
-                        cx.waker().wake_by_ref();
-                        return Poll::Pending;
-                    }
-                    self.waited = 0;
                     break;
                 }
             }
@@ -137,9 +125,6 @@ impl Drop for Streamed {
         }
     }
 }
-
-/// Turns of other tasks that more is waited for.
-const TURNS: u8 = 2;
 
 /// Events after which it is seen whether enough has been gathered.
 const EVENTS: usize = 32;

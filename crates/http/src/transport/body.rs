@@ -15,20 +15,20 @@ use hyper::body::Incoming;
 use leverframe_core::error::Clock;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::{Clocks, TransportError, carrier::Carried, clocks::after};
+use super::{Clocks, TransportError, carrier::Carried, clocks::after, network::Arriving};
 
 /// Where a body comes from.
 pub(super) enum Source {
-    Network(Incoming),
+    Http1(Arriving),
+    Http2(Incoming),
     Carried(Carried),
 }
 
 impl Source {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
         match self {
-            Self::Network(incoming) => Pin::new(incoming)
-                .poll_frame(cx)
-                .map(|frame| frame.map(|frame| frame.map_err(|error| TransportError::Body(Arc::new(error))))),
+            Self::Http1(arriving) => arriving.poll_frame(cx).map(broken),
+            Self::Http2(incoming) => Pin::new(incoming).poll_frame(cx).map(broken),
             Self::Carried(body) => body.poll_frame(cx).map(|frame| {
                 frame.map(|frame| frame.map_err(|error| TransportError::Body(Arc::from(error))))
             }),
@@ -38,10 +38,15 @@ impl Source {
     /// The fewest bytes still to come.
     fn announced(&mut self) -> u64 {
         match self {
-            Self::Network(incoming) => incoming.size_hint().lower(),
+            Self::Http1(arriving) => arriving.size_hint().lower(),
+            Self::Http2(incoming) => incoming.size_hint().lower(),
             Self::Carried(body) => body.size_hint().lower(),
         }
     }
+}
+
+fn broken(frame: Option<hyper::Result<Frame<Bytes>>>) -> Option<Result<Frame<Bytes>, TransportError>> {
+    frame.map(|frame| frame.map_err(|error| TransportError::Body(Arc::new(error))))
 }
 
 /// The body of an answer, chunk by chunk.

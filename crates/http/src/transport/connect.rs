@@ -1,58 +1,39 @@
-//! The connect clock.
+//! New connections, under the connect clock.
 
-use std::{
-    error::Error as StdError,
-    future::Future,
-    pin::Pin,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{error::Error as StdError, time::Duration};
 
-use http::Uri;
+use http::{Uri, uri::PathAndQuery};
+use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
+use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
+use leverframe_core::error::Clock;
+use tokio::{net::TcpStream, time::timeout};
 use tower_service::Service;
 
-/// A connector that gives up after a while: DNS, TCP and TLS together.
-#[derive(Clone, Debug)]
-pub(super) struct Timed<C> {
-    connector: C,
-    limit: Duration,
-}
+use super::{TransportError, pool::Host};
 
-/// The connect clock ran out.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("no connection within {0:?}")]
-pub(super) struct ConnectTimeout(Duration);
+pub(super) type Connector = HttpsConnector<HttpConnector>;
+
+/// A connection before anything was sent on it: plain or within TLS.
+pub(super) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
-impl<C> Timed<C> {
-    pub(super) fn new(connector: C, limit: Duration) -> Self {
-        Self { connector, limit }
-    }
-}
-
-impl<C> Service<Uri> for Timed<C>
-where
-    C: Service<Uri>,
-    C::Future: Send + 'static,
-    C::Error: Into<BoxError>,
-{
-    type Response = C::Response;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<C::Response, BoxError>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.connector.poll_ready(cx).map_err(Into::into)
-    }
-
-    fn call(&mut self, address: Uri) -> Self::Future {
-        let limit = self.limit;
-        let connecting = self.connector.call(address);
-        Box::pin(async move {
-            match tokio::time::timeout(limit, connecting).await {
-                Ok(connected) => connected.map_err(Into::into),
-                Err(_) => Err(ConnectTimeout(limit).into()),
-            }
-        })
+/// Connects: name look-up, TCP and TLS together, within `limit`.
+pub(super) async fn connect(
+    connector: &Connector,
+    host: &Host,
+    limit: Duration,
+) -> Result<Stream, TransportError> {
+    let address = Uri::builder()
+        .scheme(if host.secure { "https" } else { "http" })
+        .authority(host.authority.clone())
+        .path_and_query(PathAndQuery::from_static("/"))
+        .build()
+        .map_err(|_| TransportError::InvalidRequest("the address names no host"))?;
+    // Always ready: it connects anew each time.
+    let connecting = connector.clone().call(address);
+    match timeout(limit, connecting).await {
+        Ok(connected) => connected.map_err(|error: BoxError| TransportError::connecting(error)),
+        Err(_) => Err(TransportError::Timeout(Clock::Connect)),
     }
 }

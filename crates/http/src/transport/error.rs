@@ -4,7 +4,7 @@ use std::{error::Error as StdError, io, sync::Arc};
 
 use leverframe_core::error::{Clock, ErrorKind, Failure};
 
-use super::{CarrierError, connect::ConnectTimeout};
+use super::CarrierError;
 
 /// Why an exchange failed. Holds neither headers nor bodies.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -38,16 +38,16 @@ pub enum TransportError {
 }
 
 impl TransportError {
-    pub(super) fn from_client(error: hyper_util::client::legacy::Error) -> Self {
-        if error.is_connect() {
-            if has::<ConnectTimeout>(&error) {
-                return Self::Timeout(Clock::Connect);
-            }
-            if has::<rustls::Error>(&error) {
-                return Self::Tls(Arc::new(error));
-            }
-            return Self::Connect(Arc::new(error));
+    /// No connection was made.
+    pub(super) fn connecting(error: Box<dyn StdError + Send + Sync>) -> Self {
+        match has::<rustls::Error>(error.as_ref()) {
+            true => Self::Tls(Arc::from(error)),
+            false => Self::Connect(Arc::from(error)),
         }
+    }
+
+    /// A connection was made, and broke before there was an answer.
+    pub(super) fn sending(error: hyper::Error) -> Self {
         Self::Send(Arc::new(error))
     }
 

@@ -1,21 +1,24 @@
 //! HTTP as the codecs need it: five clocks, bounded bodies, no hidden retries.
 //!
-//! A thin layer over hyper-util's client, whose defaults do not suit paid,
-//! slow, streamed answers:
+//! hyper's connections with a pool of our own, for what suits web pages does
+//! not suit paid, slow, streamed answers:
 //!
-//! - It retries by itself when a pooled connection turns out to be dead. Here
-//!   it does not: retries belong to the router's budget.
-//! - Its idle timeout and HTTP/2 keep-alive need a timer to do anything.
-//! - It has no time limits beyond TCP. Here one covers connecting, with TLS,
-//!   and [`Clocks`] cover headers, first token, idle time and the whole attempt.
+//! - Nothing is sent twice: retries belong to the router's budget.
+//! - One clock covers connecting, with TLS, and [`Clocks`] cover headers, first
+//!   token, idle time and the whole attempt.
+//! - An HTTP/1.1 connection is driven by the task that waits for its answer,
+//!   without a task between the socket and the reader. On HTTP/2, which exchanges
+//!   share, a task drives the connection.
+//! - Of many exchanges that find no connection to a host which may speak HTTP/2,
+//!   one connects and the others wait for it.
 //!
 //! # Cancellation
 //!
 //! Dropping the future of [`Transport::send`], or a [`Body`] before its end,
 //! closes an HTTP/1.1 connection and resets an HTTP/2 stream: the provider
-//! stops generating. No task is left behind but hyper's own connection task,
-//! which ends with its connection, and one that finishes a connection begun
-//! while another became free, bounded by the connect clock.
+//! stops generating. A connection that was being made is given up. No task is
+//! left behind but that of an HTTP/2 connection, which ends with it, and one that
+//! lets unused connections go and ends with the last of them.
 //!
 //! # Without a network
 //!
@@ -33,19 +36,14 @@ mod carrier;
 mod clocks;
 mod connect;
 mod error;
+mod http1;
+mod network;
+mod pool;
 mod tls;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http_body_util::Full;
-use hyper_util::{
-    client::legacy::{
-        Client,
-        connect::{Connect, HttpConnector},
-    },
-    rt::{TokioExecutor, TokioTimer},
-};
 use leverframe_core::error::Clock;
 use tokio::time::{Instant, timeout_at};
 
@@ -57,9 +55,7 @@ pub use error::TransportError;
 use body::Source;
 use carrier::Carried;
 use clocks::after;
-use connect::Timed;
-
-type Connector = Timed<hyper_rustls::HttpsConnector<HttpConnector>>;
+use network::Network;
 
 /// Connection pool, keep-alive and body limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,9 +102,8 @@ pub struct Transport {
 
 /// How an exchange is carried.
 #[derive(Clone)]
-#[expect(clippy::large_enum_variant, reason = "one per router; a box would cost every request a step")]
 enum Way {
-    Network(Client<Connector, Full<Bytes>>),
+    Network(Network),
     Carrier(Arc<dyn Carrier>),
 }
 
@@ -132,7 +127,8 @@ impl Transport {
     /// or one that asks for a client's certificate. The protocols offered are
     /// set here: HTTP/2 and HTTP/1.1.
     pub fn with_tls(config: TransportConfig, tls: rustls::ClientConfig) -> Self {
-        Self { way: Way::Network(client(config, tls::connector(tls))), max_body: config.max_body }
+        let network = Network::new(tls::connector(tls), &config);
+        Self { way: Way::Network(network), max_body: config.max_body }
     }
 
     /// A transport over something else than the network, for tests,
@@ -167,11 +163,7 @@ impl Transport {
         let ran_out = |_| TransportError::Timeout(clock);
         // Each arm awaits for itself: a future around both would hold the request twice.
         let response = match &self.way {
-            Way::Network(client) => {
-                let exchange = client.request(request.map(Full::new));
-                let answered = timeout_at(until, exchange).await.map_err(ran_out)?;
-                answered.map_err(TransportError::from_client)?.map(Source::Network)
-            }
+            Way::Network(network) => timeout_at(until, network.send(request)).await.map_err(ran_out)??,
             Way::Carrier(carrier) => {
                 let answered = timeout_at(until, carrier.carry(request)).await.map_err(ran_out)?;
                 answered
@@ -181,28 +173,6 @@ impl Transport {
         };
         Ok(response.map(|body| Body::new(body, clocks, total, self.max_body)))
     }
-}
-
-/// The least hyper takes.
-const MIN_BUFFER: usize = 8_192;
-
-/// The client over any connector.
-fn client<C>(config: TransportConfig, connector: C) -> Client<Timed<C>, Full<Bytes>>
-where
-    Timed<C>: Connect + Clone,
-{
-    Client::builder(TokioExecutor::new())
-        .timer(TokioTimer::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(config.pool_idle_timeout)
-        .pool_max_idle_per_host(config.pool_max_idle_per_host)
-        .retry_canceled_requests(false)
-        .http1_max_buf_size(config.max_head.max(MIN_BUFFER))
-        .http2_max_header_list_size(u32::try_from(config.max_head).unwrap_or(u32::MAX))
-        .http2_keep_alive_interval(config.http2_keep_alive_interval)
-        .http2_keep_alive_timeout(config.http2_keep_alive_timeout)
-        .http2_keep_alive_while_idle(true)
-        .build(Timed::new(connector, config.connect_timeout))
 }
 
 fn check(uri: &http::Uri) -> Result<(), TransportError> {
