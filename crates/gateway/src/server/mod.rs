@@ -16,6 +16,7 @@ mod places;
 mod reply;
 mod settings;
 mod socket;
+mod spoken;
 mod stream;
 mod streams;
 mod tls;
@@ -44,6 +45,7 @@ pub use door::{Door, KeyError, VirtualKey};
 use places::Places;
 use reply::Reply;
 pub use settings::Settings;
+use spoken::Builders;
 pub use tls::{Tls, TlsError};
 
 /// What all connections share.
@@ -211,7 +213,7 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let Self { listener, tls, shared, .. } = self;
         let settings = shared.settings;
-        let (places, builder) = (Places::new(settings.connections), Arc::new(connection::builder(&settings)));
+        let (places, builders) = (Places::new(settings.connections), Arc::new(Builders::new(&settings)));
         let (stopping, stopped) = watch::channel(false);
         let mut connections = JoinSet::new();
         let mut stop = std::pin::pin!(stop);
@@ -233,13 +235,13 @@ impl Server {
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 continue;
             };
-            let (shared, builder) = (Arc::clone(&shared), Arc::clone(&builder));
+            let (shared, builders) = (Arc::clone(&shared), Arc::clone(&builders));
             let (tls, stopped) = (tls.clone(), stopped.clone());
             connections.spawn(async move {
                 // A small piece of a stream is not to wait for the next one.
                 let _ = stream.set_nodelay(true);
                 if let Some(stream) = tls::begin(tls, stream, &settings).await {
-                    connection::serve(shared, builder, stream, place, stopped).await;
+                    connection::serve(shared, builders, stream, place, stopped).await;
                 }
             });
         }

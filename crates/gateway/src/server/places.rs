@@ -51,13 +51,11 @@ impl Places {
         let leave = Arc::new(Notify::new());
         let turn = self.idle().enter(&leave);
         let state = Mutex::new(State { asked: 0, turn: Some(turn), since: Instant::now() });
-        let changed = Notify::new();
         Place(Arc::new(Taken {
             places: Arc::clone(self),
             _held: held,
             leave,
             state,
-            changed,
             unread: AtomicBool::new(false),
         }))
     }
@@ -92,8 +90,6 @@ struct Taken {
     _held: Option<OwnedSemaphorePermit>,
     leave: Arc<Notify>,
     state: Mutex<State>,
-    /// It became busy or idle.
-    changed: Notify,
     /// The client may still be sending what nobody reads.
     unread: AtomicBool,
 }
@@ -117,7 +113,6 @@ impl Place {
             self.0.places.idle().by_turn.remove(&turn);
         }
         drop(state);
-        self.0.changed.notify_one();
         Asked(self.clone())
     }
 
@@ -135,15 +130,17 @@ impl Place {
 
     /// Ready when nothing has been asked for as long as this.
     pub(super) async fn idle(&self, within: std::time::Duration) {
+        // Looked at only when it may be so, not each time that something is asked.
         loop {
-            let (busy, since) = {
+            let now = Instant::now();
+            let idle_since = {
                 let state = self.state();
-                (state.asked > 0, state.since)
+                (state.asked == 0).then_some(state.since)
             };
-            tokio::select! {
-                () = self.0.changed.notified() => {}
-                () = tokio::time::sleep_until(since + within), if !busy => return,
+            if idle_since.is_some_and(|since| now >= since + within) {
+                return;
             }
+            tokio::time::sleep_until(idle_since.unwrap_or(now) + within).await;
         }
     }
 
@@ -183,8 +180,6 @@ impl Drop for Asked {
             state.turn = Some(self.0.0.places.idle().enter(&self.0.0.leave));
             state.since = Instant::now();
         }
-        drop(state);
-        self.0.0.changed.notify_one();
     }
 }
 

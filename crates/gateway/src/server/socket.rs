@@ -15,10 +15,15 @@ use tokio::{
 
 use super::{Settings, places::Place, tls::Stream};
 
-/// What a client of HTTP/2 begins with. The server waits for all of it, or for
-/// the first byte that differs, before it knows which HTTP is spoken, and only
-/// then runs clocks of its own.
+/// What a client of HTTP/2 begins with (RFC 9113, 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Which HTTP a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Version {
+    Http1,
+    Http2,
+}
 
 /// Most bytes that a client which was refused may still send.
 const LINGERING: usize = 64 << 20;
@@ -29,16 +34,17 @@ pub(super) struct Socket {
     place: Place,
     write_within: Duration,
     linger_within: Duration,
-    opening: Option<Opening>,
+    /// `None` once its bytes have been read again.
+    opening: Option<Box<Opening>>,
     /// Runs while a write waits.
     alarm: Option<Pin<Box<Sleep>>>,
     lingering: Option<Lingering>,
 }
 
-/// Until it is known which HTTP is spoken.
+/// What was read to know which HTTP is spoken.
 struct Opening {
-    /// Bytes that were as in the preface.
-    seen: usize,
+    bytes: [u8; PREFACE.len()],
+    held: usize,
     alarm: Pin<Box<Sleep>>,
 }
 
@@ -56,9 +62,41 @@ fn alarm(within: Duration) -> Pin<Box<Sleep>> {
 
 impl Socket {
     pub(super) fn new(stream: Stream, place: Place, settings: &Settings) -> Self {
-        let opening = Some(Opening { seen: 0, alarm: alarm(settings.head_within) });
+        let opening = Some(Box::new(Opening {
+            bytes: [0; PREFACE.len()],
+            held: 0,
+            alarm: alarm(settings.head_within),
+        }));
         let Settings { write_within, linger_within, .. } = *settings;
         Self { stream, place, write_within, linger_within, opening, alarm: None, lingering: None }
+    }
+
+    /// Which HTTP the client speaks: known with the whole preface, or the first
+    /// byte that differs from it. What was read for that is read again.
+    ///
+    /// # Errors
+    /// When the connection breaks, or the client takes longer than it may for its
+    /// head.
+    pub(super) fn poll_version(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Version>> {
+        let Some(opening) = &mut self.opening else { return Poll::Ready(Ok(Version::Http1)) };
+        loop {
+            let mut rest = ReadBuf::new(opening.bytes.get_mut(opening.held..).unwrap_or_default());
+            match Pin::new(&mut self.stream).poll_read(cx, &mut rest) {
+                Poll::Pending => {
+                    ready!(opening.alarm.as_mut().poll(cx));
+                    return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                }
+                Poll::Ready(read) => read?,
+            }
+            let read = rest.filled().len();
+            opening.held += read;
+            if read == 0 || !PREFACE.starts_with(opening.seen()) {
+                return Poll::Ready(Ok(Version::Http1));
+            }
+            if opening.held == PREFACE.len() {
+                return Poll::Ready(Ok(Version::Http2));
+            }
+        }
     }
 
     /// Passes on what came of a write, and watches over one that waits.
@@ -100,11 +138,8 @@ impl Socket {
 }
 
 impl Opening {
-    /// Whether it is still open which HTTP is spoken after these bytes.
-    fn goes_on(&mut self, read: &[u8]) -> bool {
-        let more = PREFACE.get(self.seen..).is_some_and(|rest| !read.is_empty() && rest.starts_with(read));
-        self.seen += read.len();
-        more && self.seen < PREFACE.len()
+    fn seen(&self) -> &[u8] {
+        self.bytes.get(..self.held).unwrap_or_default()
     }
 }
 
@@ -114,20 +149,14 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        let Some(opening) = &mut self.opening else { return read };
-        match read {
-            Poll::Pending => {
-                ready!(opening.alarm.as_mut().poll(cx));
-                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-            }
-            Poll::Ready(read) => {
-                if !opening.goes_on(buf.filled().get(before..).unwrap_or_default()) {
-                    self.opening = None;
-                }
-                Poll::Ready(read)
-            }
+        let Some(opening) = self.opening.take_if(|opening| opening.held <= buf.remaining()) else {
+            return Pin::new(&mut self.stream).poll_read(cx, buf);
+        };
+        buf.put_slice(opening.seen());
+        // With what comes after it, so that one reading does for a whole request.
+        match Pin::new(&mut self.stream).poll_read(cx, buf) {
+            Poll::Pending if opening.held > 0 => Poll::Ready(Ok(())),
+            read => read,
         }
     }
 }
@@ -169,22 +198,52 @@ impl AsyncWrite for Socket {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::{future::poll_fn, time::Duration};
 
-    #[tokio::test]
-    async fn the_preface_is_known_however_it_is_split() {
-        let open = || Opening { seen: 0, alarm: alarm(Duration::ZERO) };
-        for (read, expected) in [
-            (&[&PREFACE[..]][..], vec![false]),
-            (&[&PREFACE[..3], &PREFACE[3..23], &PREFACE[23..]], vec![true, true, false]),
-            (&[b"P", b"O"], vec![true, false]),
-            (&[b"GET"], vec![false]),
-            (&[b"PRI * HTTP/1.1"], vec![false]),
-            (&[b""], vec![false]), // the end
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::{TcpListener, TcpStream},
+    };
+
+    use super::*;
+    use crate::server::places::Places;
+
+    /// What a client is taken to speak that sends these pieces, one after the
+    /// other, and what is read then.
+    async fn spoken(pieces: &[&[u8]]) -> (Option<Version>, Vec<u8>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let mut client = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("listens");
+        client.set_nodelay(true).expect("a socket");
+        let (stream, _) = listener.accept().await.expect("connects");
+        let place = Places::new(1).take().await;
+        let settings = Settings { head_within: Duration::from_secs(9), ..Settings::default() };
+        let mut socket = Socket::new(Stream::Plain(stream), place, &settings);
+        let send = async {
+            for piece in pieces {
+                client.write_all(piece).await.expect("is taken");
+                // The clock is paused: it goes on when nothing else can happen.
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let (version, ()) = tokio::join!(poll_fn(|cx| socket.poll_version(cx)), send);
+        client.shutdown().await.expect("a socket");
+        let mut read = Vec::new();
+        socket.read_to_end(&mut read).await.expect("all of it");
+        (version.ok(), read)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_version_is_known_however_the_preface_is_split() {
+        let (http1, http2) = (Some(Version::Http1), Some(Version::Http2));
+        for (pieces, expected) in [
+            (&[&PREFACE[..]][..], http2),
+            (&[&PREFACE[..3], &PREFACE[3..23], &PREFACE[23..], b"more"], http2),
+            (&[b"P", b"OST / HTTP/1.1"], http1),
+            (&[b"GET"], http1),
+            (&[b"PRI * HTTP/1.1"], http1),
         ] {
-            let mut opening = open();
-            let found: Vec<_> = read.iter().map(|read| opening.goes_on(read)).collect();
-            assert_eq!(found, expected, "{read:?}");
+            assert_eq!(spoken(pieces).await, (expected, pieces.concat()), "{pieces:?}");
         }
+        assert_eq!(spoken(&[b"PR"]).await.0, None, "it says no more in time");
     }
 }

@@ -25,7 +25,17 @@ pub(super) struct Streamed {
     stream: Option<ResponseStream>,
     form: Form,
     gathered: Vec<u8>,
+    first: First,
     taken: Option<Taken>,
+}
+
+/// How far the first piece is: it does not wait for those that come with it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum First {
+    ToCome,
+    /// It was handed over, and has to be sent before more is.
+    Handed,
+    Sent,
 }
 
 /// What the client gets.
@@ -50,29 +60,36 @@ pub(super) enum Usage {
 
 impl Streamed {
     pub(super) fn new(stream: ResponseStream, form: Form, taken: Option<Taken>) -> Self {
-        Self { stream: Some(stream), form, gathered: Vec::new(), taken }
+        Self { stream: Some(stream), form, gathered: Vec::new(), first: First::ToCome, taken }
     }
 
     /// All that is ready, in one piece.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if self.first == First::Handed {
+            self.first = First::Sent;
+            // Whoever sends does so when there is no more for now.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let mut events = 0_usize;
         while let Some(stream) = &mut self.stream {
             match Pin::new(&mut *stream).poll_next(cx) {
                 Poll::Ready(Some(Ok(event))) => {
                     events += 1;
+                    let is_first = self.first == First::ToCome;
                     let enough = match &mut self.form {
                         Form::Written(encoder) => {
                             encoder.push(&event, &mut self.gathered);
-                            self.gathered.len() >= GATHERED
+                            self.gathered.len() >= GATHERED || (is_first && !self.gathered.is_empty())
                         }
                         Form::Forwarded(_, usage) => {
                             if *usage == Usage::Hidden && matches!(event, StreamEvent::Usage(_)) {
                                 *usage = Usage::Found;
                             }
                             // Bytes are looked at once for many events.
-                            events.is_multiple_of(EVENTS) && {
+                            (is_first || events.is_multiple_of(EVENTS)) && {
                                 forward(stream, &mut self.form, &mut self.gathered);
-                                self.gathered.len() >= GATHERED
+                                self.gathered.len() >= GATHERED || (is_first && !self.gathered.is_empty())
                             }
                         }
                     };
@@ -102,6 +119,9 @@ impl Streamed {
                     break;
                 }
             }
+        }
+        if self.first == First::ToCome && self.stream.is_some() {
+            self.first = First::Handed;
         }
         let piece = mem::take(&mut self.gathered);
         Poll::Ready((!piece.is_empty()).then(|| Bytes::from(piece)))

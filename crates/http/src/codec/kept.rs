@@ -1,25 +1,22 @@
 //! The bytes of a stream, kept until whoever forwards them takes them.
 
-use std::collections::VecDeque;
+use std::mem;
 
-use bytes::{Buf, Bytes};
-
-/// Chunks that have arrived and were not taken yet.
+/// Bytes that have arrived and were not taken yet.
 #[derive(Debug)]
 pub(super) struct Kept {
-    chunks: VecDeque<Bytes>,
-    /// Bytes in them.
-    held: usize,
-    /// Most bytes to hold.
+    bytes: Vec<u8>,
+    /// Most of them to hold.
     most: usize,
-    /// Of the bytes held, those that belong to events that were read whole and
-    /// without an error.
+    /// How many of them belong to events that were read whole and without an error.
     whole: usize,
+    /// How many were taken last: about as much comes until the next time.
+    last: usize,
 }
 
 impl Kept {
     pub(super) fn new(most: usize) -> Self {
-        Self { chunks: VecDeque::new(), held: 0, most, whole: 0 }
+        Self { bytes: Vec::new(), most, whole: 0, last: 0 }
     }
 
     pub(super) fn set_most(&mut self, most: usize) {
@@ -27,30 +24,35 @@ impl Kept {
     }
 
     /// Holds on to a chunk. Whether there was room for it.
-    pub(super) fn push(&mut self, chunk: Bytes) -> bool {
-        self.held = self.held.saturating_add(chunk.len());
-        self.chunks.push_back(chunk);
-        self.held <= self.most
+    pub(super) fn push(&mut self, chunk: &[u8]) -> bool {
+        let fits = self.bytes.len().saturating_add(chunk.len()) <= self.most;
+        if fits {
+            if self.bytes.is_empty() {
+                self.bytes.reserve(self.last.max(chunk.len()));
+            }
+            self.bytes.extend_from_slice(chunk);
+        }
+        fits
     }
 
     /// All but the last `unread` bytes have been read.
     pub(super) fn read_up_to(&mut self, unread: usize) {
-        self.whole = self.held.saturating_sub(unread);
+        self.whole = self.bytes.len().saturating_sub(unread);
     }
 
     /// Adds what has been read to `into`.
     pub(super) fn take(&mut self, into: &mut Vec<u8>) {
-        while self.whole > 0 {
-            let Some(chunk) = self.chunks.front_mut() else { return };
-            let taken = chunk.len().min(self.whole);
-            into.extend_from_slice(chunk.get(..taken).unwrap_or_default());
-            chunk.advance(taken);
-            if chunk.is_empty() {
-                self.chunks.pop_front();
-            }
-            self.whole -= taken;
-            self.held -= taken;
+        if self.whole == 0 {
+            return;
         }
+        self.last = self.whole;
+        if into.is_empty() {
+            let rest = self.bytes.split_off(self.whole);
+            *into = mem::replace(&mut self.bytes, rest);
+        } else {
+            into.extend(self.bytes.drain(..self.whole));
+        }
+        self.whole = 0;
     }
 }
 

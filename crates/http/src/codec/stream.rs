@@ -107,7 +107,7 @@ impl StreamDecoder {
     pub fn push(&mut self, chunk: Bytes) {
         if let Some(kept) = &mut self.kept
             && !self.over
-            && !kept.push(chunk.clone())
+            && !kept.push(&chunk)
         {
             self.kept = None;
         }

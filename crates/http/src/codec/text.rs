@@ -33,6 +33,12 @@ impl<'a> Text<'a> {
         }
     }
 
+    /// A copy, for what is kept as long as the answer: a slice would hold on to
+    /// the whole network buffer.
+    pub(super) fn copied(self) -> ByteString {
+        self.0.into_owned().into()
+    }
+
     /// The string for keeping, whatever it was borrowed from.
     pub(super) fn into_string(self) -> String {
         self.0.into_owned()

@@ -71,12 +71,18 @@ pub struct Body {
     /// Since when the caller has been waiting for the next chunk.
     waiting_since: Option<Instant>,
     total: Option<Instant>,
+    /// Chunks that were there at once, since a clock was last looked at.
+    at_once: u8,
     /// Bytes handed out so far.
     received: usize,
     /// Most bytes to hand out.
     limit: usize,
     tap: Option<Box<dyn Tap>>,
 }
+
+/// Chunks at once after which the total clock is looked at: to read the time
+/// for each would cost as much as to read the chunk.
+const AT_ONCE: u8 = 32;
 
 /// Whoever sees what arrives as it is handed out. Dropped with the body, or
 /// with the request that was to have one.
@@ -104,6 +110,7 @@ impl Body {
             idle: clocks.idle,
             waiting_since: None,
             total,
+            at_once: 0,
             received: 0,
             limit,
             tap: None,
@@ -168,14 +175,19 @@ impl Body {
         }
         self.waiting_since = None;
         // A provider that always has a chunk ready never makes us look at the alarm.
-        match self.total {
-            Some(total) if total <= Instant::now() => Err(TransportError::Timeout(Clock::Total)),
-            _ => Ok(data),
+        self.at_once += 1;
+        if self.at_once >= AT_ONCE {
+            self.at_once = 0;
+            if self.total.is_some_and(|total| total <= Instant::now()) {
+                return Err(TransportError::Timeout(Clock::Total));
+            }
         }
+        Ok(data)
     }
 
     /// Ready when a clock has run out.
     fn poll_clocks(&mut self, cx: &mut Context<'_>) -> Poll<Clock> {
+        self.at_once = 0;
         let waiting_since = *self.waiting_since.get_or_insert_with(Instant::now);
         let (by, clock) = self.next_limit(waiting_since);
         // The alarm may be early, for a chunk has come since; it must not be late.

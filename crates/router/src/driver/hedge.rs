@@ -31,11 +31,21 @@ struct Second {
 impl Drive<'_> {
     /// Waits for the answer of a request that is out, and tries a second route
     /// if it is late. `trial` is the one an error is from.
-    pub(super) async fn race(&mut self, mut sent: Lifecycle<Requesting<Sent>>, trial: &mut Trial) -> Outcome {
+    pub(super) async fn race(&mut self, sent: Lifecycle<Requesting<Sent>>, trial: &mut Trial) -> Outcome {
+        match self.late_after(trial) {
+            None => self.exchange(trial).run(sent, trial.request.clone()).await,
+            // Boxed: it is two exchanges large, and most requests are one.
+            Some(delay) => Box::pin(self.hedged(sent, trial, delay)).await,
+        }
+    }
+
+    async fn hedged(
+        &mut self,
+        mut sent: Lifecycle<Requesting<Sent>>,
+        trial: &mut Trial,
+        delay: Duration,
+    ) -> Outcome {
         let exchange = self.exchange(trial);
-        let Some(delay) = self.late_after(trial) else {
-            return exchange.run(sent, trial.request.clone()).await;
-        };
         let fork = sent.fork();
         let request = sent.request();
         let mut first = pin!(exchange.run(sent, trial.request.clone()));

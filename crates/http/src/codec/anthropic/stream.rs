@@ -176,8 +176,8 @@ impl Reader {
     ) -> Result<(), Failure> {
         let wrong = |source| unreadable("a message", data).with_source(position(&source));
         let message: Message<'_> = serde_json::from_str(raw.get()).map_err(wrong)?;
-        let keep = |text: Text<'_>| text.keep(data);
-        ready.push_back(StreamEvent::Start { id: message.id.map(keep), model: message.model.map(keep) });
+        let (id, model) = (message.id.map(Text::copied), message.model.map(Text::copied));
+        ready.push_back(StreamEvent::Start { id, model });
         add(wire::extra(raw.get()), ready);
         // Its count of output is a placeholder, not a report.
         self.used(message.usage, UsageBody::before_output, ready);

@@ -139,7 +139,7 @@ impl Reader {
         {
             return Err(failure);
         }
-        self.start(chunk.response_id.take(), chunk.model_version.take(), data, ready);
+        self.start(chunk.response_id.take(), chunk.model_version.take(), ready);
         let mut finish = None;
         let (candidate, more) = chunk.take_candidate();
         if let Some(mut candidate) = candidate {
@@ -181,15 +181,9 @@ impl Reader {
     }
 
     /// Every chunk repeats id and model.
-    fn start(
-        &mut self,
-        id: Option<Text<'_>>,
-        model: Option<Text<'_>>,
-        data: &ByteString,
-        ready: &mut VecDeque<StreamEvent>,
-    ) {
+    fn start(&mut self, id: Option<Text<'_>>, model: Option<Text<'_>>, ready: &mut VecDeque<StreamEvent>) {
         let news = |new: Option<Text<'_>>, known: &mut Option<ByteString>| {
-            let new = new.filter(|new| !new.is_empty() && known.as_deref() != Some(new.as_str()))?.keep(data);
+            let new = new.filter(|new| !new.is_empty() && known.as_deref() != Some(new.as_str()))?.copied();
             *known = Some(new.clone());
             Some(new)
         };

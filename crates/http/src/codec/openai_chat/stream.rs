@@ -187,7 +187,7 @@ impl Reader {
         {
             return Err(failure);
         }
-        self.start(chunk.id, chunk.model, data, ready);
+        self.start(chunk.id, chunk.model, ready);
         let rest = rest || choice.as_ref().is_some_and(|choice| choice.finish_reason.is_some());
         if rest {
             wire::answer_extra(data).into_iter().for_each(|field| extra(Place::Answer, field, false, ready));
@@ -219,16 +219,9 @@ impl Reader {
     }
 
     /// Every chunk repeats id and model; Azure's first has neither.
-    fn start(
-        &mut self,
-        id: Option<Text<'_>>,
-        model: Option<Text<'_>>,
-        data: &ByteString,
-        ready: &mut VecDeque<StreamEvent>,
-    ) {
-        let id = id.filter(|id| self.id.is_none() && !id.is_empty()).map(|id| id.keep(data));
-        let model =
-            model.filter(|model| self.model.is_none() && !model.is_empty()).map(|model| model.keep(data));
+    fn start(&mut self, id: Option<Text<'_>>, model: Option<Text<'_>>, ready: &mut VecDeque<StreamEvent>) {
+        let id = id.filter(|id| self.id.is_none() && !id.is_empty()).map(Text::copied);
+        let model = model.filter(|model| self.model.is_none() && !model.is_empty()).map(Text::copied);
         if self.started && id.is_none() && model.is_none() {
             return;
         }

@@ -185,20 +185,14 @@ impl Reader {
     ) -> Result<(), Failure> {
         if !self.started {
             let response = parse(raw, data)?;
-            self.begin(response.id, response.model, data, ready);
+            self.begin(response.id, response.model, ready);
         }
         Ok(())
     }
 
-    fn begin(
-        &mut self,
-        id: Option<Text<'_>>,
-        model: Option<Text<'_>>,
-        data: &ByteString,
-        ready: &mut VecDeque<StreamEvent>,
-    ) {
+    fn begin(&mut self, id: Option<Text<'_>>, model: Option<Text<'_>>, ready: &mut VecDeque<StreamEvent>) {
         self.started = true;
-        let keep = |text: Option<Text<'_>>| text.filter(|text| !text.is_empty()).map(|text| text.keep(data));
+        let keep = |text: Option<Text<'_>>| text.filter(|text| !text.is_empty()).map(Text::copied);
         self.id = keep(id);
         ready.push_back(StreamEvent::Start { id: self.id.clone(), model: keep(model) });
     }
@@ -399,7 +393,7 @@ impl Reader {
         // Some servers change the id; the last one is what may be referred to.
         let changed = response.id.as_ref().is_some_and(|id| self.id.as_deref() != Some(id.as_str()));
         if !self.started || changed {
-            self.begin(response.id, response.model, data, ready);
+            self.begin(response.id, response.model, ready);
         }
         for field in wire::answer_extra(raw.get()) {
             ready.push_back(StreamEvent::Extra { of: Place::Answer, field: Box::new(field), append: false });
