@@ -396,6 +396,9 @@ impl Stream for ResponseStream {
             match now {
                 State::Live(inner, live) => {
                     if let Some(event) = live.held.pop_front() {
+                        if live.held.is_empty() {
+                            live.held = VecDeque::new(); // an answer may take long
+                        }
                         return Poll::Ready(Some(Ok(live.shown.event(event))));
                     }
                     let came = ready!(live.poll_event(inner, cx));

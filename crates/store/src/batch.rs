@@ -131,6 +131,7 @@ struct Rows<'t> {
     times: Times,
     deltas: Deltas,
     hashes: Vec<u64>,
+    packer: row::Packer,
 }
 
 impl<'t> Rows<'t> {
@@ -149,16 +150,17 @@ impl<'t> Rows<'t> {
             times: Times::default(),
             deltas: Deltas::default(),
             hashes: Vec::new(),
+            packer: row::Packer::default(),
         })
     }
 
     fn add(&mut self, record: &Record) -> Result<(), redb::Error> {
-        let Ok(packed) = row::pack(record) else {
+        let Ok(packed) = self.packer.pack(record) else {
             self.set_aside += 1;
             return Ok(());
         };
         let row = self.next;
-        self.table.insert(row, packed.as_slice())?;
+        self.table.insert(row, packed)?;
         self.bytes = self.bytes.saturating_add(u64::try_from(packed.len()).unwrap_or(u64::MAX));
         self.next += 1;
         terms::of(record, &mut self.hashes);

@@ -24,13 +24,39 @@ const WITH_DICTIONARY_1: u8 = 1;
 /// take the memory. A record holds no content, so none comes near.
 const MOST: usize = 16 << 20;
 
-/// Packs a record.
-pub(crate) fn pack(record: &Record) -> Result<Vec<u8>, serde_json::Error> {
-    let json = serde_json::to_vec(record)?;
-    let mut row = vec![WITH_DICTIONARY_1];
-    row.extend(record.ended_at.unix_nanos().to_le_bytes());
-    row.extend(lz4_flex::block::compress_prepend_size_with_dict(&json, DICTIONARY));
-    Ok(row)
+/// Packs records, one after the other in the same memory.
+#[derive(Debug, Default)]
+pub(crate) struct Packer {
+    json: Vec<u8>,
+    row: Vec<u8>,
+}
+
+impl Packer {
+    /// Packs a record.
+    pub(crate) fn pack(&mut self, record: &Record) -> Result<&[u8], serde_json::Error> {
+        let Self { json, row } = self;
+        json.clear();
+        serde_json::to_writer(&mut *json, record)?;
+        row.clear();
+        row.push(WITH_DICTIONARY_1);
+        row.extend(record.ended_at.unix_nanos().to_le_bytes());
+        if compress(json, row).is_none() {
+            *row = unreadable(json);
+        }
+        Ok(row)
+    }
+}
+
+/// Adds the length of `json`, and what it is compressed to. `None` if it cannot
+/// be: not with less than 4 GiB of it, and all the room that may take.
+fn compress(json: &[u8], row: &mut Vec<u8>) -> Option<()> {
+    row.extend(u32::try_from(json.len()).ok()?.to_le_bytes());
+    let from = row.len();
+    row.resize(from + lz4_flex::block::get_maximum_output_size(json.len()), 0);
+    let room = row.get_mut(from..)?;
+    let packed = lz4_flex::block::compress_into_with_dict(json, room, DICTIONARY).ok()?;
+    row.truncate(from + packed);
+    Some(())
 }
 
 /// A row of bytes that are no record, kept for whoever can read them.

@@ -189,6 +189,14 @@ impl<'a> Object<'a> {
         left.chain(self.kept).collect()
     }
 
+    /// What is left but for these fields, which are said elsewhere and may be
+    /// large: of those there is no copy.
+    pub(super) fn rest_but(mut self, said: &[&str]) -> Extra {
+        self.fields.retain(|(name, _)| !said.contains(&name.as_str()));
+        self.kept.retain(|field| !said.contains(&field.name.as_str()));
+        self.rest()
+    }
+
     /// What is left, as one object for keeping under `name`. `None` when
     /// nothing is.
     pub(super) fn rest_as(self, name: &str) -> Option<Field> {
@@ -223,7 +231,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields = Vec::new();
+                let mut fields = Vec::with_capacity(8);
                 while let Some(entry) = map.next_entry()? {
                     // One more, so that it shows.
                     if fields.len() <= MOST_FIELDS {

@@ -29,7 +29,22 @@ impl<'a> Scan<'a> {
     pub(super) fn whole(text: &'a str, field: impl FnMut(&mut Self, &'a str) -> Option<()>) -> Option<()> {
         let mut scan = Self { text, at: 0 };
         scan.object(field)?;
-        scan.peek().is_none().then_some(())
+        scan.is_over().then_some(())
+    }
+
+    /// Goes on at a place in a text, within whatever is open there.
+    pub(super) fn from(text: &'a str, at: usize) -> Self {
+        Self { text, at }
+    }
+
+    /// Where it is.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Whether nothing is left.
+    pub(super) fn is_over(&mut self) -> bool {
+        self.peek().is_none()
     }
 
     /// Walks over an object.
@@ -40,16 +55,30 @@ impl<'a> Scan<'a> {
             self.at += 1;
             return Some(());
         }
+        self.field(&mut field)?;
+        self.object_rest(field)
+    }
+
+    /// Walks over what is left of an object after a value in it.
+    #[inline]
+    pub(super) fn object_rest(
+        &mut self,
+        mut field: impl FnMut(&mut Self, &'a str) -> Option<()>,
+    ) -> Option<()> {
         loop {
-            let name = self.name()?;
-            self.expect(b':')?;
-            field(self, name)?;
             match self.next()? {
-                b',' => {}
+                b',' => self.field(&mut field)?,
                 b'}' => return Some(()),
                 _ => return None,
             }
         }
+    }
+
+    #[inline]
+    fn field(&mut self, field: &mut impl FnMut(&mut Self, &'a str) -> Option<()>) -> Option<()> {
+        let name = self.name()?;
+        self.expect(b':')?;
+        field(self, name)
     }
 
     /// Walks over an array. `element` has to pass over each element.
@@ -60,10 +89,16 @@ impl<'a> Scan<'a> {
             self.at += 1;
             return Some(());
         }
+        element(self)?;
+        self.array_rest(element)
+    }
+
+    /// Walks over what is left of an array after an element.
+    #[inline]
+    pub(super) fn array_rest(&mut self, mut element: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
         loop {
-            element(self)?;
             match self.next()? {
-                b',' => {}
+                b',' => element(self)?,
                 b']' => return Some(()),
                 _ => return None,
             }

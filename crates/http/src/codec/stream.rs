@@ -51,6 +51,9 @@ enum DialectDecoder {
     OpenAiResponses(openai_responses::stream::Reader),
 }
 
+/// Events for which there is room all the time: few chunks have more.
+const READY: usize = 4;
+
 impl StreamDecoder {
     /// A decoder for one answer in `dialect`.
     pub fn new(dialect: Dialect, limits: sse::Limits) -> Self {
@@ -123,6 +126,9 @@ impl StreamDecoder {
     pub fn next_event(&mut self) -> Result<Option<StreamEvent>, Failure> {
         loop {
             if let Some(event) = self.ready.pop_front() {
+                if self.ready.is_empty() && self.ready.capacity() > READY {
+                    self.ready.shrink_to(READY);
+                }
                 // Whatever follows the end does not concern the answer, not even if it is broken.
                 if matches!(event, StreamEvent::End) {
                     (self.over, self.failure) = (true, None);

@@ -110,7 +110,7 @@ impl Body {
             idle: clocks.idle,
             waiting_since: None,
             total,
-            at_once: 0,
+            at_once: AT_ONCE,
             received: 0,
             limit,
             tap: None,
@@ -175,8 +175,8 @@ impl Body {
         }
         self.waiting_since = None;
         // A provider that always has a chunk ready never makes us look at the alarm.
-        self.at_once += 1;
-        if self.at_once >= AT_ONCE {
+        self.at_once = self.at_once.saturating_add(1);
+        if self.at_once > AT_ONCE {
             self.at_once = 0;
             if self.total.is_some_and(|total| total <= Instant::now()) {
                 return Err(TransportError::Timeout(Clock::Total));

@@ -194,7 +194,7 @@ fn walk(mut at: Timestamp, events: &[EventKind]) -> Journal {
 fn a_row_is_small_and_comes_back_whole() {
     let record = Sample::answered(7).record();
     let json = serde_json::to_vec(&record).expect("JSON");
-    let row = crate::row::pack(&record).expect("packed");
+    let row = crate::row::Packer::default().pack(&record).expect("packed").to_vec();
     if std::env::var_os("SHOW").is_some() {
         println!("{} from {}\n{}", row.len(), json.len(), String::from_utf8_lossy(&json));
     }

@@ -183,10 +183,9 @@ pub(super) fn usage_extra(raw: &RawValue) -> impl Iterator<Item = Field> {
     fields(raw.get(), &MODELLED).map(|field| Field { name: format!("usage.{}", field.name), ..field })
 }
 
-fn fields<'a>(text: &str, modelled: &'a [&str]) -> impl Iterator<Item = Field> + use<'a> {
+fn fields(text: &str, modelled: &[&str]) -> impl Iterator<Item = Field> + use<> {
     let object = Object::parse(Dialect::Anthropic, Path::ROOT, text);
-    let rest = object.map(Object::rest).unwrap_or_default();
-    rest.into_iter().filter(|field| !modelled.contains(&field.name.as_str()))
+    object.map(|object| object.rest_but(modelled)).unwrap_or_default().into_iter()
 }
 
 /// One event of a stream, of whatever type.

@@ -6,7 +6,7 @@
 
 use std::{fmt, marker::PhantomData};
 
-use leverframe_core::model::{Dialect, Extra, Field, FinishReason, Json, Usage};
+use leverframe_core::model::{Dialect, Field, FinishReason, Json, Usage};
 use serde::{
     Deserialize, Deserializer,
     de::{IgnoredAny, SeqAccess, Visitor},
@@ -43,10 +43,9 @@ pub(super) struct Chunk<'a> {
 pub(super) fn answer_extra(text: &str, whole: bool) -> Vec<(Field, bool)> {
     const CHUNK: [&str; 4] = ["candidates", "modelVersion", "responseId", "error"];
     const CANDIDATE: [&str; 3] = ["content", "finishReason", "index"];
-    let parse = |text: &'_ str| Object::parse(Dialect::Gemini, Path::ROOT, text).ok().map(Object::rest);
-    let kept = |fields: Option<Extra>, modelled: &'static [&'static str]| {
-        let fields = fields.unwrap_or_default().into_iter();
-        fields.filter(move |field| !modelled.contains(&field.name.as_str()))
+    let kept = |text: &'_ str, modelled: &[&str]| {
+        let object = Object::parse(Dialect::Gemini, Path::ROOT, text).ok();
+        object.map(|object| object.rest_but(modelled)).unwrap_or_default()
     };
     let mut found = Vec::new();
     for raw in raw_candidates(text) {
@@ -55,11 +54,11 @@ pub(super) fn answer_extra(text: &str, whole: bool) -> Vec<(Field, bool)> {
             found.push((Field { dialect: Dialect::Gemini, name: "candidates".to_owned(), value }, true));
             continue;
         }
-        for field in kept(parse(raw.get()), &CANDIDATE) {
+        for field in kept(raw.get(), &CANDIDATE) {
             match field.name.as_str() {
                 // Its lists cover the chunk at hand.
                 "logprobsResult" => {
-                    let parts = parse(field.value.as_str()).unwrap_or_default().into_iter();
+                    let parts = kept(field.value.as_str(), &[]).into_iter();
                     let named = |part: Field| Field { name: format!("logprobsResult.{}", part.name), ..part };
                     found.extend(parts.map(|part| (named(part), true)));
                 }
@@ -68,7 +67,7 @@ pub(super) fn answer_extra(text: &str, whole: bool) -> Vec<(Field, bool)> {
         }
     }
     if whole {
-        found.extend(kept(parse(text), &CHUNK).map(|field| (field, false)));
+        found.extend(kept(text, &CHUNK).into_iter().map(|field| (field, false)));
     }
     found
 }
@@ -198,9 +197,8 @@ pub(super) fn part_extra(data: &str, nth: usize) -> Vec<Field> {
     let Some(part) = raw_part(data, nth) else { return Vec::new() };
     let Ok(mut object) = Object::parse(Dialect::Gemini, Path::ROOT, part.as_str()) else { return Vec::new() };
     let call = object.object(Path::ROOT, "functionCall").ok().flatten();
-    let call = call.map(Object::rest).unwrap_or_default().into_iter();
-    let call = call.filter(|field| !CALL.contains(&field.name.as_str()));
-    object.rest().into_iter().filter(|field| !PART.contains(&field.name.as_str())).chain(call).collect()
+    let call = call.map(|call| call.rest_but(&CALL)).unwrap_or_default();
+    object.rest_but(&PART).into_iter().chain(call).collect()
 }
 
 /// A function call; or, with Vertex's `streamFunctionCallArguments`, a piece

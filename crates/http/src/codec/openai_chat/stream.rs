@@ -45,6 +45,7 @@ pub(in crate::codec) struct Reader {
     started: bool,
     id: Option<ByteString>,
     model: Option<ByteString>,
+    known: fast::Known,
     /// The next block's index.
     next: u32,
     text: Option<u32>,
@@ -106,7 +107,7 @@ impl Reader {
         if self.id.is_some()
             && self.model.is_some()
             && event.event.is_none()
-            && let Some(text) = fast::text(&data)
+            && let Some(text) = fast::text(&data, &mut self.known)
         {
             self.text(text.keep(&data), ready);
             return Ok(());

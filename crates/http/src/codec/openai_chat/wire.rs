@@ -93,10 +93,9 @@ pub(super) fn answer_extra(text: &str) -> Extra {
     let first =
         choices.first().and_then(|raw| Object::parse(Dialect::OpenAiChat, Path::ROOT, raw.get()).ok());
     let is_first = |choice: &Object<'_>| choice.peek("index").is_none_or(|index| index == "0");
-    let choice = first.filter(is_first).map(Object::rest).unwrap_or_default().into_iter();
-    let choice = choice.filter(|field| !CHOICE.contains(&field.name.as_str()));
-    let choice = choice.map(|field| Field { name: format!("choice.{}", field.name), ..field });
-    body.rest().into_iter().filter(|field| !BODY.contains(&field.name.as_str())).chain(choice).collect()
+    let choice = first.filter(is_first).map(|choice| choice.rest_but(&CHOICE)).unwrap_or_default();
+    let choice = choice.into_iter().map(|field| Field { name: format!("choice.{}", field.name), ..field });
+    body.rest_but(&BODY).into_iter().chain(choice).collect()
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for FirstChoice<'a> {
@@ -255,9 +254,8 @@ pub(super) fn call_extra(raw: &RawValue) -> impl Iterator<Item = Field> + use<> 
     const MODELLED: [&str; 5] = ["id", "type", "index", "function", "custom"];
     let object = Object::parse(Dialect::OpenAiChat, Path::ROOT, raw.get()).ok();
     let custom = object.as_ref().is_some_and(|object| object.has("custom") && !object.has("function"));
-    let rest = object.map(Object::rest).unwrap_or_default().into_iter();
-    let rest = rest.filter(|field| !MODELLED.contains(&field.name.as_str()));
-    rest.chain(custom.then(custom_type))
+    let rest = object.map(|object| object.rest_but(&MODELLED)).unwrap_or_default();
+    rest.into_iter().chain(custom.then(custom_type))
 }
 
 /// What a message says beside what is modelled, to go back with it.
@@ -274,9 +272,9 @@ pub(super) fn message_extra(raw: &RawValue) -> impl Iterator<Item = Field> + use
         "audio",
         "images",
     ];
-    let rest = Object::parse(Dialect::OpenAiChat, Path::ROOT, raw.get()).map(Object::rest);
-    let fields = rest.unwrap_or_default().into_iter();
-    fields.filter(|field| !MODELLED.contains(&field.name.as_str()) && field.value.as_str() != "[]")
+    let object = Object::parse(Dialect::OpenAiChat, Path::ROOT, raw.get());
+    let rest = object.map(|object| object.rest_but(&MODELLED)).unwrap_or_default();
+    rest.into_iter().filter(|field| field.value.as_str() != "[]")
 }
 
 /// Marks the call of a custom tool, whose input is any text.

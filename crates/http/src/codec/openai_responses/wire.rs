@@ -108,7 +108,7 @@ pub(super) fn answer_extra(text: &str) -> Extra {
         "include",
     ];
     let Ok(object) = Object::parse(DIALECT, Path::ROOT, text) else { return Extra::new() };
-    object.rest().into_iter().filter(|field| !SAID.contains(&field.name.as_str())).collect()
+    object.rest_but(&SAID)
 }
 
 /// The blocks of one item of the output. What is not modelled, or not in the
