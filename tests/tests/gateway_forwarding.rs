@@ -272,3 +272,44 @@ async fn a_key_is_held_to_its_limits() {
     handle.reload(world.router.clone(), door(by_day)).expect("on loopback");
     client(KEY).send(ask()).await.expect("nothing is spent yet");
 }
+
+/// A restart used to hand out a day's budget a second time.
+#[tokio::test]
+async fn what_a_key_used_is_not_forgotten_at_a_restart() {
+    use leverframe_gateway::server::VirtualKey;
+    use leverframe_router::{ErrorKind, Limits, Request, Router, store::Log};
+
+    const KEY: &str = "lf-0123456789abcdef";
+    let folder = tempfile::tempdir().expect("a folder");
+    let ask = || Request::new("door/claude-test").user("Hello").max_output_tokens(5);
+    // So many labels of the client's own crowded out its key's, by which it is known again.
+    let tags = (0..40).map(|nth| format!("a{nth}")).collect::<Vec<_>>().join(",");
+    let limits = Limits { requests_per_day: Some(3), ..Limits::default() };
+    for (expected, left) in [(2, "two of three"), (1, "one of three"), (0, "none")] {
+        let log = Arc::new(Log::open(folder.path().join("log.redb")).expect("a log"));
+        let world = leverframe_tests::World::with(&["claude"], |builder| builder.log(Arc::clone(&log))).await;
+        let key = VirtualKey::new("team", KEY).expect("long enough").limits(&limits).expect("valid");
+        let door = Door::locked(vec![key]);
+        door.recall(log.reader(), world.router.now()).expect("it can be read");
+        let any = "127.0.0.1:0".parse().expect("an address");
+        let server = Server::bind(any, world.router.clone(), door, Settings::default()).await;
+        let server = server.expect("listens");
+        let address = server.local_addr().expect("an address");
+        let mut running = JoinSet::new();
+        running.spawn(server.run(std::future::pending()));
+        let provider = Provider::anthropic(KEY).base_url(format!("http://{address}")).named("door");
+        let provider = provider.header("x-leverframe-tags", tags.as_str());
+        let client: Router =
+            base().provider(provider).attempts(1).timeout(Duration::from_secs(1)).build().expect("valid");
+        for _ in 0..expected {
+            client.send(ask()).await.unwrap_or_else(|error| panic!("{left}: {error}"));
+        }
+        if expected == 0 {
+            let refused = client.send(ask()).await.expect_err("all are used");
+            assert_eq!(refused.kind(), ErrorKind::QuotaExhausted, "{refused}");
+        }
+        running.shutdown().await;
+        drop((client, world));
+        log.flush().expect("it is written");
+    }
+}

@@ -12,9 +12,12 @@ use leverframe_emulator::{Emulator, Provider as Fake};
 use leverframe_gateway::{
     config::{Built, Config, ConfigError},
     metrics::{Metrics, Scraped},
-    server::{Server, Settings},
+    server::{Door, Server, Settings},
 };
-use leverframe_router::{Provider, Router, store::Log};
+use leverframe_router::{
+    Provider, Router, Timestamp,
+    store::{Log, Reader},
+};
 
 use crate::{
     chain,
@@ -81,6 +84,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Problem> {
     let (settings, admin, tls) = (within_files(built.server), built.admin.clone(), built.tls.clone());
     let scheme = if tls.is_some() { "https" } else { "http" };
     let (router, door) = parts.make(built, None)?;
+    if let Some(log) = &parts.log {
+        recall(door.clone(), log.reader().clone(), router.now());
+    }
     let server = Server::bind(listen, router.clone(), door, settings).await;
     let server = server.map_err(|error| chain(&error))?.with_metrics(scraped).with_admin(admin).with_tls(tls);
     let address = server.local_addr().map_err(|error| chain(&error))?;
@@ -102,6 +108,19 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Problem> {
     }
     tracing.end().await;
     Ok(ended)
+}
+
+/// Counts what keys with limits used before, behind what is served: a day may be
+/// long to read.
+fn recall(door: Door, log: Reader, now: Timestamp) {
+    let counting = std::thread::Builder::new().name("leverframe-recall".to_owned()).spawn(move || {
+        if let Err(error) = door.recall(&log, now) {
+            eprintln!("leverframe: not all that keys used before is counted: {}", chain(&error).0);
+        }
+    });
+    if let Err(error) = counting {
+        eprintln!("leverframe: what keys used before is not counted: {error}");
+    }
 }
 
 fn read_script(emulator: &Emulator, script: &Path) -> Result<(), Problem> {

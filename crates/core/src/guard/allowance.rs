@@ -51,6 +51,14 @@ impl Allowance {
         Ok(Share { of: Arc::clone(self), held: Some((*claim, at, ticket)) })
     }
 
+    /// A request took this in an earlier process, where it began at `at`. What
+    /// has expired by `now` counts no longer.
+    pub fn recall(&self, took: &Claim, at: Timestamp, now: Timestamp) {
+        let mut limits = self.lock();
+        let now = limits.time(now);
+        limits.recall(took, at, now);
+    }
+
     /// Every limit at `now`.
     pub fn status(&self, now: Timestamp) -> Vec<LimitStatus> {
         let limits = self.lock();

@@ -33,18 +33,23 @@ pub(super) fn take(
     Ok(Some(Taken { share: Some(share), least: Claim { input_tokens, ..Claim::default() } }))
 }
 
+/// What a request took, with attempts that failed and were paid for.
+pub(super) fn took(record: &Record) -> Claim {
+    let mut took = Claim::default();
+    for attempt in record.attempts.iter().filter(|attempt| attempt.sent) {
+        let usage = &attempt.usage;
+        took.input_tokens = took.input_tokens.saturating_add(usage.input_total().unwrap_or(0));
+        took.output_tokens = took.output_tokens.saturating_add(usage.output_total().unwrap_or(0));
+    }
+    let known = record.attempts.iter().filter_map(|attempt| attempt.cost?.amount.value());
+    took.cost = known.fold(NanoDollars::ZERO, |sum, cost| sum + cost);
+    took
+}
+
 impl Taken {
-    /// The request is over. Of attempts that failed and were paid for, too.
+    /// The request is over.
     pub(super) fn settle(mut self, record: &Record) {
-        let mut took = Claim::default();
-        for attempt in record.attempts.iter().filter(|attempt| attempt.sent) {
-            let usage = &attempt.usage;
-            took.input_tokens = took.input_tokens.saturating_add(usage.input_total().unwrap_or(0));
-            took.output_tokens = took.output_tokens.saturating_add(usage.output_total().unwrap_or(0));
-        }
-        let known = record.attempts.iter().filter_map(|attempt| attempt.cost?.amount.value());
-        took.cost = known.fold(NanoDollars::ZERO, |sum, cost| sum + cost);
-        self.end(&took);
+        self.end(&took(record));
     }
 
     fn end(&mut self, took: &Claim) {

@@ -13,7 +13,7 @@ use super::{
     Live, Settings,
     allowance::{self, Taken},
     body::{self, Arriving},
-    door::{self, VirtualKey},
+    door::{self, OF_KEY, VirtualKey},
     paths::Asking,
     reply::{self, Reply},
     stream::{Form, Streamed, Usage},
@@ -226,8 +226,9 @@ fn wants_usage(bytes: &[u8]) -> bool {
     body.and_then(|body| body.stream_options).is_some_and(|options| options.include_usage == Some(true))
 }
 
-/// What the tag of a key begins with.
-const OF_KEY: &str = "key:";
+/// Most tags that a client may give. A record keeps one more: that of its key,
+/// which must not be crowded out.
+const MOST_TAGS: usize = 31;
 
 /// What the headers and the key say of a request.
 fn say(request: &mut Request, head: &Parts, key: Option<&VirtualKey>) -> Result<(), Failure> {
@@ -249,10 +250,10 @@ fn say(request: &mut Request, head: &Parts, key: Option<&VirtualKey>) -> Result<
         let tags = tags.split(',').map(str::trim).filter(|tag| !tag.is_empty());
         // Whose request it is, is not for the client to say.
         let tags = tags.filter(|tag| !tag.starts_with(OF_KEY)).map(str::to_owned);
-        request.tags = tags.collect::<BTreeSet<_>>();
+        request.tags = tags.take(MOST_TAGS).collect::<BTreeSet<_>>();
     }
     if let Some(key) = key {
-        request.tags.insert(format!("{OF_KEY}{}", key.name));
+        request.tags.insert(key.tag());
     }
     for betas in head.headers.get_all("anthropic-beta").iter().filter_map(|betas| betas.to_str().ok()) {
         let names: Vec<_> = betas.split(',').map(str::trim).filter(|beta| !beta.is_empty()).collect();

@@ -1,16 +1,19 @@
 //! Who may ask, and for what.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::{header::AUTHORIZATION, request::Parts};
-use leverframe_router::{Allowance, ConfigError, Dialect, ErrorKind, Failure, Limits};
+use leverframe_router::{
+    Allowance, ConfigError, Dialect, ErrorKind, Failure, LimitKind, Limits, Timestamp,
+    store::{Query, Reader, StoreError},
+};
 use ring::{
     digest::{SHA256, digest},
     rand::SecureRandom,
 };
 use subtle::ConstantTimeEq;
 
-use super::paths::query;
+use super::{allowance::took, paths::query};
 
 /// Bytes of a SHA-256 digest.
 const DIGEST: usize = 32;
@@ -45,6 +48,12 @@ pub enum KeyError {
     #[error("a key's hash is 64 hexadecimal digits; make one with `leverframe keys new`")]
     NotADigest,
 }
+
+/// What the tag of a key begins with.
+pub(super) const OF_KEY: &str = "key:";
+
+/// Requests that are read from the log at once.
+const AT_ONCE: usize = 1_000;
 
 /// Fewest characters of a key.
 const LEAST: usize = 16;
@@ -96,6 +105,21 @@ impl VirtualKey {
     /// What is left of its limits, if it has any.
     pub fn allowance(&self) -> Option<&Arc<Allowance>> {
         self.limits.as_ref().map(|(_, allowance)| allowance)
+    }
+
+    /// What its requests are marked with in the log.
+    pub(super) fn tag(&self) -> String {
+        format!("{OF_KEY}{}", self.name)
+    }
+
+    /// The longest time over which one of its limits counts. `None` if none does.
+    fn counted_over(&self) -> Option<Duration> {
+        let (limits, _) = self.limits.as_ref()?;
+        LimitKind::ALL
+            .into_iter()
+            .filter(|kind| limits.of(*kind).is_some())
+            .filter_map(LimitKind::window)
+            .max()
     }
 
     /// A key to be given away: 256 random bits.
@@ -155,6 +179,34 @@ impl Door {
             }
         }
         self
+    }
+
+    /// Counts what the keys used before this process began, as far as the log
+    /// has it: a restart hands no day's budget out a second time. Takes as long as
+    /// it takes to read a day's requests; meanwhile less is counted.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the log cannot be read. What was read until then counts.
+    pub fn recall(&self, log: &Reader, now: Timestamp) -> Result<(), StoreError> {
+        for key in &self.keys {
+            let (Some(allowance), Some(window)) = (key.allowance(), key.counted_over()) else { continue };
+            let since = Timestamp::EPOCH + now.since(Timestamp::EPOCH).saturating_sub(window);
+            // What ends from now on is counted when it ends.
+            let query = Query::all().tag(key.tag()).since(since).until(now);
+            let mut next = None;
+            loop {
+                let page = log.newest(&query, next, AT_ONCE)?;
+                // What cannot be read is passed over: it says so to whoever looks at it.
+                for record in page.records.iter().flatten() {
+                    allowance.recall(&took(record), record.started_at, now);
+                }
+                next = page.next;
+                if next.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Whether no key is asked for.

@@ -207,6 +207,14 @@ impl Meter {
         }
     }
 
+    /// Counts what was taken in an earlier process, at `began`.
+    pub(super) fn recall(&mut self, amount: u64, began: Timestamp, at: Timestamp) {
+        let expires = began.min(at) + self.window;
+        if expires > at {
+            self.own.add(expires, amount.min(MOST));
+        }
+    }
+
     /// Whether it holds nothing that a later request must know of.
     pub(super) fn is_idle(&self, at: Timestamp) -> bool {
         self.guess.is_none_or(|guess| guess.is_stale(at)) && (self.capacity().is_none() || self.used(at) == 0)

@@ -226,6 +226,13 @@ impl LimitSet {
         }
     }
 
+    /// Counts what a request took in an earlier process, where it began at `began`.
+    pub(in crate::guard) fn recall(&mut self, took: &Claim, began: Timestamp, now: Timestamp) {
+        for meter in &mut self.meters {
+            meter.recall(meter.kind.share(took), began, now);
+        }
+    }
+
     /// Every limit, and every count.
     pub(in crate::guard) fn status(&self, at: Timestamp) -> impl Iterator<Item = LimitStatus> {
         let windows = self.meters.iter().map(move |meter| LimitStatus {
