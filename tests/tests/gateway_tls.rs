@@ -86,6 +86,33 @@ async fn clients_are_spoken_to_over_tls_and_nothing_else() {
     assert!(connect(address, &trusted, "http/1.1").await.is_ok(), "healthy afterwards");
 }
 
+#[tokio::test]
+async fn a_new_certificate_is_taken_up_without_a_pause() {
+    let (folder, trusted) = certificate();
+    let world = World::with(&["claude"], |builder| builder).await;
+    let any = "127.0.0.1:0".parse().expect("an address");
+    let settings = Settings::default();
+    let server = Server::bind(any, world.router.clone(), Door::default(), settings).await.expect("listens");
+    let server = server.with_tls(Some(tls(&folder).expect("a certificate")));
+    let (address, handle) = (server.local_addr().expect("an address"), server.handle());
+    let mut running = JoinSet::new();
+    running.spawn(server.run(std::future::pending()));
+    let mut before = connect(address, &trusted, "http/1.1").await.expect("shakes hands");
+
+    let (newer, newly_trusted) = certificate();
+    assert!(handle.renew(Some(tls(&newer).expect("a certificate"))));
+    assert!(connect(address, &newly_trusted, "http/1.1").await.is_ok());
+    assert!(connect(address, &trusted, "http/1.1").await.is_err(), "the old one is not shown any more");
+    assert!(!handle.renew(None), "clients do not expect to be spoken to in the open");
+    assert!(connect(address, &newly_trusted, "http/1.1").await.is_ok());
+
+    let request = "GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    before.write_all(request.as_bytes()).await.expect("it is still there");
+    let mut answer = String::new();
+    before.read_to_string(&mut answer).await.expect("to its end");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
 #[test]
 fn a_certificate_that_is_none_is_told_with_its_file() {
     let (folder, _) = certificate();

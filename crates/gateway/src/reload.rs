@@ -61,12 +61,15 @@ pub(crate) async fn watch(
             .and_then(|config| build(&config))
             .map_err(|error| Problem(error.to_string()))
             .and_then(|built| {
-                let admin = built.admin.clone();
-                parts.make(built, Some(router.memory())).map(|made| (made, admin))
+                let (admin, tls) = (built.admin.clone(), built.tls.clone());
+                parts.make(built, Some(router.memory())).map(|made| (made, admin, tls))
             });
-        let taken = made.and_then(|((new, door), admin)| {
+        let taken = made.and_then(|((new, door), admin, tls)| {
             handle.reload(new.clone(), door).map_err(|error| chain(&error))?;
             handle.administer(admin);
+            if !handle.renew(tls) {
+                eprintln!("leverframe: whether clients are spoken to over TLS is settled at the start; start it anew.");
+            }
             router = new;
             Ok(())
         });

@@ -6,6 +6,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http::Request;
 use leverframe_core::error::Clock;
 use leverframe_http::transport::{Clocks, Transport, TransportConfig, TransportError};
@@ -189,6 +190,17 @@ async fn whoever_waited_for_one_that_gave_up_connects_itself() {
     let ((), outcome) = tokio::join!(impatient, patient);
     assert!(matches!(outcome.unwrap_err(), TransportError::Timeout(Clock::Connect)));
     assert_eq!(began.elapsed().as_secs(), TransportConfig::default().connect_timeout.as_secs() + 1);
+    assert_eq!(server.connections(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_for_one_that_is_not_asked_to_go_on_connects_itself() {
+    let mut server = silent().await;
+    let transport = transport();
+    let mut stalled = Box::pin(transport.send(server.request("https"), &CLOCKS));
+    assert!((&mut stalled).now_or_never().is_none());
+    let outcome = transport.send(server.request("https"), &CLOCKS).await;
+    assert!(matches!(outcome.unwrap_err(), TransportError::Timeout(Clock::Connect)));
     assert_eq!(server.connections(), 2);
 }
 

@@ -50,11 +50,16 @@ pub(super) async fn serve(
         () = told(&mut stopped) => {}
         () = place.idle(settings.idle_within) => {
             connection.graceful_shutdown();
-            // What was said last may still be on its way.
-            let ended = tokio::time::timeout(settings.write_within, connection);
+            // What was said last may still be on its way; and a request may have been,
+            // which has the time it takes.
+            let unused = async {
+                tokio::time::sleep(settings.write_within).await;
+                place.idle(settings.write_within).await;
+            };
             tokio::select! {
-                _ = ended => {}
+                () = connection => {}
                 () = place.wanted() => {}
+                () = unused => {}
             }
             return;
         }

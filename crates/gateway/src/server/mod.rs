@@ -57,6 +57,7 @@ struct Shared {
     room: Room,
     scraped: Option<Scraped>,
     admin: Arc<admin::Slot>,
+    tls: Arc<tls::Slot>,
 }
 
 /// What a reload replaces as a whole.
@@ -126,7 +127,6 @@ pub struct Server {
     listener: TcpListener,
     /// What it was asked to listen on.
     address: SocketAddr,
-    tls: Option<Tls>,
     shared: Arc<Shared>,
 }
 
@@ -168,21 +168,15 @@ impl Server {
         Ok(Self {
             listener,
             address,
-            tls: None,
             shared: Arc::new(Shared {
                 live,
                 settings,
                 room: Room::new(settings.max_bodies),
                 scraped: None,
                 admin: Arc::default(),
+                tls: Arc::default(),
             }),
         })
-    }
-
-    /// Speaks TLS with its clients, and nothing else.
-    #[must_use]
-    pub fn with_tls(self, tls: Option<Tls>) -> Self {
-        Self { tls, ..self }
     }
 
     /// Tells Prometheus, at `/metrics`, what `scraped` counted.
@@ -190,8 +184,8 @@ impl Server {
     pub fn with_metrics(self, scraped: Scraped) -> Self {
         let live = RwLock::new(self.shared.live());
         let (settings, room) = (self.shared.settings, self.shared.room.clone());
-        let admin = Arc::clone(&self.shared.admin);
-        let shared = Shared { live, settings, room, scraped: Some(scraped), admin };
+        let (admin, tls) = (Arc::clone(&self.shared.admin), Arc::clone(&self.shared.tls));
+        let shared = Shared { live, settings, room, scraped: Some(scraped), admin, tls };
         Self { shared: Arc::new(shared), ..self }
     }
 
@@ -211,7 +205,7 @@ impl Server {
     /// Serves until `stop` is ready, then lets what is under way end, for as
     /// long as the settings say.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let Self { listener, tls, shared, .. } = self;
+        let Self { listener, shared, .. } = self;
         let settings = shared.settings;
         let (places, builders) = (Places::new(settings.connections), Arc::new(Builders::new(&settings)));
         let (stopping, stopped) = watch::channel(false);
@@ -236,11 +230,16 @@ impl Server {
                 continue;
             };
             let (shared, builders) = (Arc::clone(&shared), Arc::clone(&builders));
-            let (tls, stopped) = (tls.clone(), stopped.clone());
+            let (tls, stopped) = (shared.tls.get(), stopped.clone());
             connections.spawn(async move {
                 // A small piece of a stream is not to wait for the next one.
                 let _ = stream.set_nodelay(true);
-                if let Some(stream) = tls::begin(tls, stream, &settings).await {
+                let begun = tokio::select! {
+                    biased;
+                    stream = tls::begin(tls, stream, &settings) => stream,
+                    () = place.wanted() => None,
+                };
+                if let Some(stream) = begun {
                     connection::serve(shared, builders, stream, place, stopped).await;
                 }
             });

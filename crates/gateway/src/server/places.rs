@@ -8,7 +8,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -22,6 +22,8 @@ use tokio::{
 pub(super) struct Places {
     free: Arc<Semaphore>,
     idle: Mutex<Idle>,
+    /// Newcomers for whom there is no place yet.
+    waiting: AtomicUsize,
 }
 
 /// The connections on which nothing is asked.
@@ -35,7 +37,7 @@ struct Idle {
 impl Places {
     pub(super) fn new(most: usize) -> Arc<Self> {
         let free = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
-        Arc::new(Self { free, idle: Mutex::default() })
+        Arc::new(Self { free, idle: Mutex::default(), waiting: AtomicUsize::new(0) })
     }
 
     /// A place: a free one, or that of a connection which then has to go.
@@ -44,6 +46,8 @@ impl Places {
         let held = match Arc::clone(&free).try_acquire_owned() {
             Ok(held) => Some(held),
             Err(_) => {
+                // Said first: a connection that becomes idle just now is told, or found.
+                let _waiting = Waiting::new(&self.waiting);
                 self.free_one();
                 free.acquire_owned().await.ok() // it is never closed
             }
@@ -77,6 +81,22 @@ impl Idle {
         self.next += 1;
         self.by_turn.insert(self.next, Arc::clone(leave));
         self.next
+    }
+}
+
+/// A newcomer who waits.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -179,6 +199,10 @@ impl Drop for Asked {
         if state.asked == 0 {
             state.turn = Some(self.0.0.places.idle().enter(&self.0.0.leave));
             state.since = Instant::now();
+            drop(state);
+            if self.0.0.places.waiting.load(Ordering::SeqCst) > 0 {
+                self.0.0.places.free_one();
+            }
         }
     }
 }
@@ -206,6 +230,20 @@ mod tests {
         assert!(third.wanted().now_or_never().is_some(), "the first one was asked on later");
         drop((third, fourth));
         assert_eq!(places.idle().by_turn.len(), 1, "those that are gone are not told to go");
+    }
+
+    #[tokio::test]
+    async fn a_newcomer_gets_the_place_that_becomes_idle_while_it_waits() {
+        let places = Places::new(1);
+        let only = places.take().await;
+        let asked = only.ask();
+        let mut newcomer = Box::pin(places.take());
+        assert!((&mut newcomer).now_or_never().is_none());
+        assert!(only.wanted().now_or_never().is_none(), "it is in use");
+        drop(asked);
+        assert!(only.wanted().now_or_never().is_some(), "somebody waits for it");
+        drop(only);
+        assert!(newcomer.now_or_never().is_some());
     }
 
     #[tokio::test(start_paused = true)]

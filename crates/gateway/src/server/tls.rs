@@ -4,7 +4,7 @@ use std::{
     fmt, io,
     path::{Path, PathBuf},
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, PoisonError, RwLock},
     task::{Context, Poll},
 };
 
@@ -19,7 +19,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::Settings;
+use super::{Handle, Server, Settings};
 
 /// A certificate and its key. `Debug` shows neither.
 #[derive(Clone)]
@@ -73,6 +73,42 @@ impl Tls {
         let mut config = config.with_no_client_auth().with_single_cert(chain, key)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Self(TlsAcceptor::from(Arc::new(config))))
+    }
+}
+
+/// The certificate of the moment: a reload may bring one that is valid for longer.
+#[derive(Debug, Default)]
+pub(super) struct Slot(RwLock<Option<Tls>>);
+
+impl Slot {
+    pub(super) fn get(&self) -> Option<Tls> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, tls: Option<Tls>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = tls;
+    }
+}
+
+impl Server {
+    /// Speaks TLS with its clients, and nothing else.
+    #[must_use]
+    pub fn with_tls(self, tls: Option<Tls>) -> Self {
+        self.shared.tls.set(tls);
+        self
+    }
+}
+
+impl Handle {
+    /// Connections from now on get this certificate. Whether that is so: one who
+    /// speaks TLS does not stop to while it runs, and one who does not does not
+    /// begin to.
+    pub fn renew(&self, tls: Option<Tls>) -> bool {
+        let is_renewed = tls.is_some() == self.shared.tls.get().is_some();
+        if is_renewed {
+            self.shared.tls.set(tls);
+        }
+        is_renewed
     }
 }
 

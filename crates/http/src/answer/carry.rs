@@ -17,7 +17,7 @@ use base64::{
     alphabet::STANDARD,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
-use leverframe_core::model::{Block, Dialect, Extra, Field, Request, Signature, ToolCall};
+use leverframe_core::model::{Block, Dialect, Extra, Field, Request, Role, Signature, ToolCall};
 use serde::{Deserialize, Serialize};
 
 /// What a carried signature begins with. No provider's own does: they are base64
@@ -80,7 +80,12 @@ pub fn restore(request: &mut Request) -> bool {
     let mut all_its_own = true;
     // Of a call that is to come.
     let mut ahead = None;
-    for message in &mut request.messages {
+    let mut emptied = Vec::new();
+    for (nth, message) in request.messages.iter_mut().enumerate() {
+        if message.role != Role::Assistant {
+            ahead = None; // its call was never finished
+        }
+        let was_empty = message.content.is_empty();
         message.content.retain_mut(|block| {
             let signature = match block {
                 Block::Text(text) => &mut text.signature,
@@ -108,10 +113,13 @@ pub fn restore(request: &mut Request) -> bool {
             }
             true
         });
+        if message.content.is_empty() && !was_empty {
+            emptied.push(nth);
+        }
     }
-    if !all_its_own {
-        // A thought may have been all there was to a message.
-        request.messages.retain(|message| !message.content.is_empty());
+    // A thought may have been all there was to a message.
+    for nth in emptied.into_iter().rev() {
+        request.messages.remove(nth);
     }
     all_its_own
 }
@@ -164,7 +172,7 @@ fn word(dialect: Dialect) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use leverframe_core::model::{Json, Message, Role, Thinking};
+    use leverframe_core::model::{Json, Message, Thinking};
 
     use super::*;
 
@@ -237,6 +245,27 @@ mod tests {
             let signatures: Vec<_> = message.content.iter().map(called).collect();
             assert_eq!(signatures, [Some(&proof()), None]);
         }
+    }
+
+    /// A stream may break off between the two; the next call is another one.
+    #[test]
+    fn a_thought_whose_call_never_came_signs_no_other() {
+        let ahead = Thinking {
+            signature: Some(Signature { dialect: Dialect::Anthropic, value: carried_ahead(&proof()) }),
+            ..Thinking::default()
+        };
+        let call = Block::ToolCall(ToolCall::new("1", "f", "{}"));
+        let mut request = Request::new("m");
+        request.messages = vec![
+            Message::new(Role::Assistant, vec![Block::Thinking(ahead)]),
+            Message::new(Role::User, vec![Block::text("go on")]),
+            Message::new(Role::Assistant, vec![call]),
+            Message::new(Role::User, vec![]),
+        ];
+        assert!(!restore(&mut request));
+        let [user, assistant, empty] = request.messages.as_slice() else { panic!("{:?}", request.messages) };
+        assert_eq!((user.role, called(&assistant.content[0])), (Role::User, None));
+        assert!(empty.content.is_empty(), "what was empty before is not ours to drop");
     }
 
     #[test]

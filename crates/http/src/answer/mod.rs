@@ -142,6 +142,9 @@ impl StreamEncoder {
 
     /// Ends the stream in an error. Nothing may be written after it.
     pub fn fail(&mut self, failure: &Failure, out: &mut Vec<u8>) {
+        if let Some(start) = self.held.take() {
+            self.write(&start, out);
+        }
         match &mut self.inner {
             Inner::Anthropic(_) => {
                 let error = encode_error(Dialect::Anthropic, failure, None);

@@ -24,6 +24,8 @@ use http_body::{Body as _, Frame};
 use http_body_util::Full;
 use hyper::{body::Incoming, client::conn::http1};
 
+use tokio::task::coop::unconstrained;
+
 use super::connect::Stream;
 
 /// One connection, while it is used and while it is kept.
@@ -79,7 +81,13 @@ impl Http1 {
     pub(super) fn is_idle(&mut self) -> bool {
         // Whoever waited for it does so no longer.
         drop(self.wakes.outer.take());
-        poll_connection(&mut self.connection, &mut Context::from_waker(&self.waker));
+        let connection = &mut self.connection;
+        // Looked at even where the task has had its share of reading: a closed one is not to be used.
+        let looked = unconstrained(poll_fn(|cx| {
+            poll_connection(connection, cx);
+            Poll::Ready(())
+        }));
+        let _ = pin!(looked).poll(&mut Context::from_waker(&self.waker));
         self.connection.is_some() && self.sender.is_ready()
     }
 }

@@ -19,7 +19,7 @@ use hyper_util::{
     client::legacy::connect::Connection as _,
     rt::{TokioExecutor, TokioTimer},
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::{
     TransportConfig, TransportError,
@@ -90,7 +90,7 @@ impl Network {
             if let Some(kept) = pool.take(host, Instant::now()) {
                 return Ok(kept);
             }
-            match pool.turn(host) {
+            match pool.turn(host, Instant::now()) {
                 Turn::Alone => return self.connect(host).await,
                 Turn::First(first) => {
                     let connected = self.connect(host).await;
@@ -98,10 +98,13 @@ impl Network {
                     return connected;
                 }
                 Turn::After(mut other) => {
-                    let outcome = other.wait_for(Outcome::is_some).await;
-                    // Otherwise it went well, or whoever connected was given up.
-                    if let Some(error) = outcome.ok().and_then(|outcome| outcome.clone()) {
-                        return Err(error);
+                    let outcome = timeout(self.0.connect_timeout, other.wait_for(Outcome::is_some)).await;
+                    match outcome.map(|outcome| outcome.ok().and_then(|outcome| outcome.clone())) {
+                        Ok(Some(error)) => return Err(error),
+                        // It went well, or whoever connected was given up.
+                        Ok(None) => {}
+                        // Whoever connects is not asked to go on.
+                        Err(_) => return self.connect(host).await,
                     }
                 }
             }

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{Uri, uri::Authority};
 use http_body_util::Full;
 use hyper::client::conn::http2;
-use tokio::{runtime::Handle, sync::watch, time::Instant};
+use tokio::{runtime::Handle, sync::watch, task::AbortHandle, time::Instant};
 
 use super::{TransportConfig, TransportError, clocks::after, http1::Http1};
 
@@ -47,8 +47,8 @@ pub(super) struct Pool {
 #[derive(Debug, Default)]
 struct Hosts {
     kept: HashMap<Host, Kept>,
-    /// Someone sees to it that what is kept is let go of again.
-    is_swept: bool,
+    /// Whoever sees to it that what is kept is let go of again.
+    sweeper: Option<AbortHandle>,
 }
 
 #[derive(Debug)]
@@ -62,6 +62,8 @@ struct Kept {
     /// Whoever connects for all, while it is not known that each needs a
     /// connection of its own.
     leader: Option<watch::Receiver<Outcome>>,
+    /// When a connection was last asked for.
+    asked_at: Instant,
 }
 
 /// What became of connecting: `None` for as long as it is under way, and when it
@@ -80,8 +82,9 @@ pub(super) enum Turn {
 }
 
 impl Kept {
-    fn new(host: &Host) -> Self {
+    fn new(host: &Host, now: Instant) -> Self {
         Self {
+            asked_at: now,
             idle: Vec::new(),
             shared: None,
             // HTTP/2 is settled on in the TLS handshake (RFC 9113, 3.2) and nowhere else.
@@ -94,9 +97,24 @@ impl Kept {
         self.idle.is_empty() && self.shared.is_none()
     }
 
-    fn sweep(&mut self, unused_since: Instant) {
-        self.idle.retain_mut(|(connection, since)| *since > unused_since && connection.is_idle());
-        self.shared.take_if(|(connection, since)| *since <= unused_since || connection.is_closed());
+    fn is_being_connected(&self) -> bool {
+        // One that is done, or was given up, has dropped its end.
+        self.leader.as_ref().is_some_and(|leader| leader.has_changed().is_ok())
+    }
+
+    /// Takes out what is not to be kept.
+    fn sweep(&mut self, unused_since: Instant, gone: &mut Vec<Ready>) {
+        for (mut connection, since) in mem::take(&mut self.idle) {
+            if since > unused_since && connection.is_idle() {
+                self.idle.push((connection, since));
+            } else {
+                gone.push(Ready::Http1(connection));
+            }
+        }
+        let is_over = |(connection, since): &mut (http2::SendRequest<_>, Instant)| {
+            *since <= unused_since || connection.is_closed()
+        };
+        gone.extend(self.shared.take_if(is_over).map(|(connection, _)| Ready::Http2(connection)));
     }
 }
 
@@ -136,14 +154,16 @@ impl Pool {
     }
 
     /// Whose turn it is to connect.
-    pub(super) fn turn(&self, host: &Host) -> Turn {
+    pub(super) fn turn(&self, host: &Host, now: Instant) -> Turn {
         let mut hosts = self.hosts();
-        let kept = hosts.kept.entry(host.clone()).or_insert_with(|| Kept::new(host));
+        let kept = hosts.kept.entry(host.clone()).or_insert_with(|| Kept::new(host, now));
+        kept.asked_at = now;
         if kept.speaks_http2 == Some(false) {
             return Turn::Alone;
         }
-        // One that is done, or was given up, has dropped its end.
-        if let Some(leader) = kept.leader.as_ref().filter(|leader| leader.has_changed().is_ok()) {
+        if kept.is_being_connected()
+            && let Some(leader) = &kept.leader
+        {
             return Turn::After(leader.clone());
         }
         let (first, leader) = watch::channel(None);
@@ -159,7 +179,7 @@ impl Pool {
         now: Instant,
     ) {
         let mut hosts = self.hosts();
-        let kept = hosts.kept.entry(host.clone()).or_insert_with(|| Kept::new(host));
+        let kept = hosts.kept.entry(host.clone()).or_insert_with(|| Kept::new(host, now));
         kept.speaks_http2 = Some(shared.is_some());
         if let Some(shared) = shared {
             kept.shared = Some((shared, now));
@@ -175,7 +195,7 @@ impl Pool {
         }
         {
             let mut hosts = self.hosts();
-            let kept = hosts.kept.entry(host.clone()).or_insert_with(|| Kept::new(host));
+            let kept = hosts.kept.entry(host.clone()).or_insert_with(|| Kept::new(host, now));
             if kept.idle.len() < self.max_idle {
                 kept.idle.push((connection, now));
             }
@@ -186,52 +206,56 @@ impl Pool {
     /// Sees to it that connections are let go of which have not been used for
     /// too long, or which their servers have closed.
     fn keep_swept(self: &Arc<Self>) {
-        if self.hosts().is_swept {
+        let mut hosts = self.hosts();
+        if hosts.sweeper.as_ref().is_some_and(|sweeper| !sweeper.is_finished()) {
             return;
         }
         // Who reads an answer outside of a runtime leaves that to the next.
         let Ok(runtime) = Handle::try_current() else { return };
-        if mem::replace(&mut self.hosts().is_swept, true) {
-            return;
-        }
-        let mut sweeper = Sweeper(Arc::downgrade(self));
+        let pool = Arc::downgrade(self);
         let pause = (self.idle_timeout / 4).max(LEAST_PAUSE);
-        // Ends by itself when nothing is kept, or nobody keeps the pool.
-        runtime.spawn(async move {
+        // Ends by itself when nothing is kept, and with the pool.
+        let sweeping = runtime.spawn(async move {
             loop {
                 tokio::time::sleep(pause).await;
-                let Some(pool) = sweeper.0.upgrade() else { return };
-                if !pool.sweep(Instant::now()) {
-                    // Another one may have begun already, and is not to be taken back.
-                    mem::take(&mut sweeper.0);
+                if !pool.upgrade().is_some_and(|pool| pool.sweep(Instant::now())) {
                     return;
                 }
             }
         });
+        hosts.sweeper = Some(sweeping.abort_handle());
     }
 
     /// Whether anything is left.
     fn sweep(&self, now: Instant) -> bool {
-        let unused_since = now.checked_sub(self.idle_timeout);
+        // Closed once the lock is open again.
+        let mut gone = Vec::new();
         let mut hosts = self.hosts();
-        if let Some(unused_since) = unused_since {
-            hosts.kept.values_mut().for_each(|kept| kept.sweep(unused_since));
+        if let Some(unused_since) = now.checked_sub(self.idle_timeout) {
+            hosts.kept.values_mut().for_each(|kept| kept.sweep(unused_since, &mut gone));
         }
-        hosts.kept.retain(|_, kept| !kept.is_empty());
-        hosts.is_swept = !hosts.kept.is_empty();
-        hosts.is_swept
+        // What a host speaks is worth knowing for longer than a connection to it is.
+        let is_known = |kept: &Kept| kept.is_being_connected() || after(kept.asked_at, KNOWN_FOR) > now;
+        hosts.kept.retain(|_, kept| !kept.is_empty() || is_known(kept));
+        let is_left = hosts.kept.values().any(|kept| !kept.is_empty());
+        if !is_left {
+            // Another one begins with the next connection that is kept.
+            hosts.sweeper = None;
+        }
+        is_left
     }
 }
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let hosts = self.hosts.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sweeper) = &hosts.sweeper {
+            sweeper.abort();
+        }
+    }
+}
+
+/// How long it is remembered what a host speaks that nobody asks any more.
+const KNOWN_FOR: Duration = Duration::from_secs(60 * 60);
 
 const LEAST_PAUSE: Duration = Duration::from_millis(50);
-
-/// Says that nobody sweeps any longer if its runtime ends before its time.
-struct Sweeper(Weak<Pool>);
-
-impl Drop for Sweeper {
-    fn drop(&mut self) {
-        if let Some(pool) = self.0.upgrade() {
-            pool.hosts().is_swept = false;
-        }
-    }
-}
