@@ -42,6 +42,8 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
         ("[[providers]]\nname = \"a\"\nkind = \"antropic\"", ["line 3", "did you mean `anthropic`?"]),
         ("[router]\ntimeout = \"soon\"", ["line 2", "500ms, 10s, 5m"]),
         ("[router]\ntimeout = \"0s\"", ["line 2", "500ms, 10s, 5m"]),
+        // It was added to the time of day, in every connection.
+        ("[gateway]\nidle_within = \"200000000000h\"", ["line 2", "ten years"]),
         ("[gateway]\nlisten = 7", ["line 2", "listen"]),
         ("[log\n", ["line 1", "]"]),
         ("[[providers]]\nkind = \"openai\"", ["line 1", "name"]),

@@ -5,7 +5,11 @@ use std::time::Duration;
 use leverframe_router::Policy;
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
-/// A length of time: `500ms`, `10s`, `5m`, `1h 30m`.
+/// The longest time that may be configured. Far longer ones cannot be added to
+/// the time of day.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// A length of time: `500ms`, `10s`, `5m`, `1h 30m`. Ten years at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span(pub Duration);
 
@@ -14,9 +18,13 @@ impl<'de> Deserialize<'de> for Span {
         let text = String::deserialize(deserializer)?;
         let span: Option<jiff::SignedDuration> = text.parse().ok();
         let span = span.and_then(|span| Duration::try_from(span).ok()).filter(|span| !span.is_zero());
-        span.map(Self).ok_or_else(|| {
-            D::Error::custom(format!("{text:?} is no length of time; write it like 500ms, 10s, 5m or 1h"))
-        })
+        match span {
+            Some(span) if span > LONGEST => Err(D::Error::custom(format!("{text:?} is more than ten years"))),
+            Some(span) => Ok(Self(span)),
+            None => Err(D::Error::custom(format!(
+                "{text:?} is no length of time; write it like 500ms, 10s, 5m or 1h"
+            ))),
+        }
     }
 }
 
