@@ -323,6 +323,14 @@ impl ResponseStream {
         }
     }
 
+    /// How many bytes [`take_original`](Self::take_original) would add now.
+    pub fn original_ready(&self) -> usize {
+        match &self.state {
+            State::Live(_, live) => live.decoder.original_ready(),
+            _ => self.rest.as_ref().map_or(0, Vec::len),
+        }
+    }
+
     /// Adds to `into` the answer as the provider sent it: whole server-sent
     /// events, as far as they were read without an error and not taken before.
     /// To be called when the stream has no event at hand, and at its end.

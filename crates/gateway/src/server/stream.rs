@@ -71,11 +71,9 @@ impl Streamed {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let mut events = 0_usize;
         while let Some(stream) = &mut self.stream {
             match Pin::new(&mut *stream).poll_next(cx) {
                 Poll::Ready(Some(Ok(event))) => {
-                    events += 1;
                     let is_first = self.first == First::ToCome;
                     let enough = match &mut self.form {
                         Form::Written(encoder) => {
@@ -86,10 +84,9 @@ impl Streamed {
                             if *usage == Usage::Hidden && matches!(event, StreamEvent::Usage(_)) {
                                 *usage = Usage::Found;
                             }
-                            // Bytes are looked at once for many events.
-                            (is_first || events.is_multiple_of(EVENTS)) && {
+                            (is_first || stream.original_ready() >= GATHERED) && {
                                 forward(stream, &mut self.form, &mut self.gathered);
-                                self.gathered.len() >= GATHERED || (is_first && !self.gathered.is_empty())
+                                !self.gathered.is_empty()
                             }
                         }
                     };
@@ -145,9 +142,6 @@ impl Drop for Streamed {
         }
     }
 }
-
-/// Events after which it is seen whether enough has been gathered.
-const EVENTS: usize = 32;
 
 /// Takes what has come and was read, where it goes on as it came.
 fn forward(stream: &mut ResponseStream, form: &mut Form, gathered: &mut Vec<u8>) {

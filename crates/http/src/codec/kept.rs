@@ -40,6 +40,11 @@ impl Kept {
         self.whole = self.bytes.len().saturating_sub(unread);
     }
 
+    /// How many bytes there are to take.
+    pub(super) fn ready(&self) -> usize {
+        self.whole
+    }
+
     /// Adds what has been read to `into`.
     pub(super) fn take(&mut self, into: &mut Vec<u8>) {
         if self.whole == 0 {

@@ -106,6 +106,11 @@ impl StreamDecoder {
         }
     }
 
+    /// How many bytes [`take_original`](Self::take_original) would add.
+    pub fn original_ready(&self) -> usize {
+        self.kept.as_ref().map_or(0, Kept::ready)
+    }
+
     /// Hands over the next bytes of the body.
     pub fn push(&mut self, chunk: Bytes) {
         if let Some(kept) = &mut self.kept
